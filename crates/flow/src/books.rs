@@ -62,6 +62,8 @@ named! {
         Buffered = "buffered",
         /// Bytes of fragments: the oldest datagram was given up.
         Fragments = "fragments",
+        /// Connections with the same ends: the oldest one was ended.
+        PerKey = "connections with the same ends",
         /// Segments far ahead of their stream: the oldest was given up.
         FarAhead = "far ahead",
     }
@@ -137,14 +139,24 @@ pub struct Totals {
     pub sides: crate::SideStats,
     /// How often each limit was reached, in the order of [`Limit::ALL`].
     pub limits: [u64; Limit::ALL.len()],
+    /// Fragments whose bytes differ from those that came before for the same place.
+    pub fragment_conflicts: u64,
+}
+
+impl AddAssign<&Totals> for Totals {
+    fn add_assign(&mut self, other: &Totals) {
+        let counts = self.connections.iter_mut().zip(other.connections);
+        for (mine, theirs) in counts.chain(self.limits.iter_mut().zip(other.limits)) {
+            *mine += theirs;
+        }
+        self.sides += &other.sides;
+        self.fragment_conflicts += other.fragment_conflicts;
+    }
 }
 
 impl Default for Totals {
     fn default() -> Self {
-        Self {
-            connections: [0; 256],
-            sides: crate::SideStats::default(),
-            limits: [0; Limit::ALL.len()],
-        }
+        let (sides, limits) = (crate::SideStats::default(), [0; Limit::ALL.len()]);
+        Self { connections: [0; 256], sides, limits, fragment_conflicts: 0 }
     }
 }

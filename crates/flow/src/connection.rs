@@ -30,11 +30,43 @@ impl Connection {
 
     /// The end that is `side`.
     pub fn end(&self, side: Side) -> Endpoint {
-        self.key.end(side.index() ^ usize::from(self.swapped))
+        self.key.end(self.index(side))
     }
 
     /// The first packet.
     pub fn first(&self) -> Source {
         self.first
+    }
+
+    /// The index that `side` has in the key.
+    pub(crate) fn index(&self, side: Side) -> usize {
+        side.index() ^ usize::from(self.swapped)
+    }
+
+    /// The side that the key's end `index` is.
+    pub(crate) fn side(&self, index: usize) -> Side {
+        Side::BOTH[(index ^ usize::from(self.swapped)) & 1]
+    }
+
+    /// The key's end `index` turned out to be the initiator.
+    pub(crate) fn set_initiator(&mut self, index: usize) {
+        self.swapped = index != 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn side_0_is_the_initiator_whichever_end_is_lower() {
+        let low = Endpoint { addr: "10.0.0.1".parse().unwrap(), port: 80 };
+        let high = Endpoint { addr: "10.0.0.2".parse().unwrap(), port: 4000 };
+        let (key, from) = FlowKey::new(6, high, low);
+        let mut connection = Connection::new(key, from, Source::default());
+        assert_eq!((connection.end(Side::Zero), connection.end(Side::One)), (high, low));
+        assert_eq!((connection.side(1), connection.side(0)), (Side::Zero, Side::One));
+        connection.set_initiator(0);
+        assert_eq!((connection.end(Side::Zero), connection.index(Side::Zero)), (low, 0));
     }
 }

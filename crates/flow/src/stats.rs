@@ -1,5 +1,7 @@
 //! Counts of what one side of a connection sent.
 
+use std::ops::AddAssign;
+
 /// What one side sent and what became of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct SideStats {
@@ -29,4 +31,22 @@ pub struct SideStats {
     pub before_start: u64,
     /// Bytes that came after they had been given up as missing, which are not written.
     pub late: u64,
+}
+
+impl AddAssign<&Self> for SideStats {
+    fn add_assign(&mut self, other: &Self) {
+        self.packets += other.packets;
+        self.chunks += other.chunks;
+        self.bytes += other.bytes;
+        self.messages += other.messages;
+        self.missing += other.missing;
+        self.gaps += other.gaps;
+        self.retransmitted += other.retransmitted;
+        self.out_of_order += other.out_of_order;
+        self.overlapping += other.overlapping;
+        self.conflicting += other.conflicting;
+        self.keep_alive += other.keep_alive;
+        self.before_start += other.before_start;
+        self.late += other.late;
+    }
 }

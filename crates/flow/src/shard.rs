@@ -1,0 +1,347 @@
+//! A shard: some of the flow keys, and everything that is kept of their connections.
+
+use crate::connection::Connection;
+use crate::key::{Endpoint, FlowKey};
+use crate::outlet::Outlet;
+use crate::table::{List, Order, Table};
+use crate::tcp::{self, Join, Route, Step, Tcp};
+use crate::{Books, Config, Ended, Limit, Side, Sink, Source, Totals};
+use wire::{Body, Datagram, Payload, Segment, TcpFlags};
+
+/// How many shards there are: the same in every run, so that what is found does not depend on how many
+/// threads share them. Enough for 64 cores; few enough that a 64th of every limit is still useful.
+pub const SHARDS: usize = 64;
+
+/// Connections with the same ends that are held at once. Each segment is compared with all of them, so
+/// a flood of SYNs between two ports must not make the list long.
+const PER_KEY: usize = 16;
+
+/// The shard that a key belongs to.
+pub(crate) fn shard_of(key: &FlowKey) -> usize {
+    (key.fixed_hash() % SHARDS as u64) as usize
+}
+
+/// A whole datagram on its way to its shard.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival<'a> {
+    pub(crate) key: FlowKey,
+    /// Which end of the key sent it.
+    pub(crate) from: usize,
+    pub(crate) body: Body<'a>,
+    pub(crate) source: Source,
+    /// Captured frames that it is made of.
+    pub(crate) frames: u64,
+}
+
+impl<'a> Arrival<'a> {
+    pub(crate) fn new(source: Source, frames: u64, datagram: &Datagram<'a>) -> Self {
+        let src = Endpoint { addr: datagram.src, port: datagram.src_port };
+        let dst = Endpoint { addr: datagram.dst, port: datagram.dst_port };
+        let (key, from) = FlowKey::new(datagram.protocol, src, dst);
+        Self { key, from, body: datagram.body, source, frames }
+    }
+
+    /// The shard that takes it, below [`SHARDS`].
+    pub fn shard(&self) -> usize {
+        shard_of(&self.key)
+    }
+}
+
+/// The connections of a shard that are still open when the input ends, in the order of their first
+/// packets.
+#[derive(Debug)]
+pub struct OpenConnections {
+    newest_first: Vec<u32>,
+}
+
+/// When a connection was opened: what comes first in the input is less.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Opened(Order);
+
+/// Some of the connections.
+#[derive(Debug)]
+pub struct Shard<H> {
+    table: Table<H>,
+    config: Config,
+    books: Books,
+    totals: Totals,
+    /// Bytes held out of order by all connections, bookkeeping included.
+    buffered: usize,
+}
+
+impl<H: Copy> Shard<H> {
+    /// An empty shard that keeps to its part of the limits.
+    pub fn new(config: Config) -> Self {
+        let (table, books, totals) = (Table::default(), Books::default(), Totals::default());
+        Self { table, config, books, totals, buffered: 0 }
+    }
+
+    /// What became of the packets that came here.
+    pub fn books(&self) -> &Books {
+        &self.books
+    }
+
+    /// Sums over the connections that were here.
+    pub fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
+    /// Connections held, those that linger included.
+    pub fn connections(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Takes in a datagram.
+    ///
+    /// # Errors
+    /// The sink's own.
+    pub fn handle<S: Sink<Handle = H>>(
+        &mut self,
+        arrival: &Arrival<'_>,
+        sink: &mut S,
+    ) -> Result<(), S::Error> {
+        self.books.count_assigned(arrival.frames);
+        match &arrival.body {
+            Body::Tcp(segment) => self.handle_segment(arrival, segment, sink),
+            Body::Message(payload) => self.handle_message(arrival, *payload, sink),
+        }
+    }
+
+    /// The connections that are open, as a queue for [`Self::finish_next`].
+    pub fn open_connections(&self) -> OpenConnections {
+        OpenConnections { newest_first: self.table.by_first_packet().into_iter().rev().collect() }
+    }
+
+    /// The input has ended: closes the oldest connection of the queue, if one is left.
+    ///
+    /// # Errors
+    /// The sink's own.
+    pub fn finish_next<S: Sink<Handle = H>>(
+        &mut self,
+        open: &mut OpenConnections,
+        sink: &mut S,
+    ) -> Result<(), S::Error> {
+        match open.newest_first.pop() {
+            Some(index) => self.close(index, Ended::InputEnded, sink),
+            None => Ok(()),
+        }
+    }
+
+    /// When the next connection of the queue was opened, for comparison with other shards.
+    pub fn next_opened(&self, open: &OpenConnections) -> Option<Opened> {
+        open.newest_first.last().map(|&index| Opened(self.table.order(index)))
+    }
+
+    fn handle_message<S: Sink<Handle = H>>(
+        &mut self,
+        arrival: &Arrival<'_>,
+        payload: Payload<'_>,
+        sink: &mut S,
+    ) -> Result<(), S::Error> {
+        let known = self.table.of_key(&arrival.key).next();
+        let index = match self.unless_idle(known, arrival, sink)? {
+            Some(index) => index,
+            None => self.open(arrival, arrival.from, false, sink)?,
+        };
+        self.table.touch(index, List::Active);
+        self.with_outlet(index, arrival, sink, |_, _, out| {
+            out.data(arrival.from, payload.bytes, arrival.source)?;
+            out.gap(arrival.from, u64::from(payload.missing()))
+        })
+    }
+
+    fn handle_segment<S: Sink<Handle = H>>(
+        &mut self,
+        arrival: &Arrival<'_>,
+        segment: &Segment<'_>,
+        sink: &mut S,
+    ) -> Result<(), S::Error> {
+        let (known, join) = self.find(arrival, segment);
+        let known = self.unless_idle(known, arrival, sink)?;
+        let syn = segment.flags.has(TcpFlags::SYN);
+        // The sender of a SYN is the initiator, the sender of a SYN-ACK the other end.
+        let answers = usize::from(syn && segment.flags.has(TcpFlags::ACK));
+        let initiator = if arrival.key.ends_are_equal() { 0 } else { arrival.from ^ answers };
+        let (index, join) = match known {
+            Some(index) => (index, join),
+            None => (self.open(arrival, initiator, true, sink)?, Join::Plain),
+        };
+        if syn && (known.is_none() || join == Join::LateSyn) {
+            self.learn_initiator(index, initiator);
+        }
+        let step = Step {
+            n: self.table.get(index).map_or(0, |e| e.ledger.packets()) + 1,
+            frames: arrival.frames,
+            overlap: self.config.overlap,
+            cap: self.config.limits.buffered_per_direction,
+        };
+        let was_settled = self.tcp(index).is_some_and(Tcp::is_settled);
+        let max_buffered = self.config.limits.buffered / SHARDS;
+        let held = self.buffered;
+        let held = self.with_outlet(index, arrival, sink, |tcp, was, out| {
+            let Some(tcp) = tcp else { return Ok(held) };
+            tcp.handle(arrival.from, segment, join, &step, out)?;
+            let others = held - was;
+            while others + tcp.cost() > max_buffered && tcp.relieve(out)? {
+                out.limit(Limit::Buffered);
+            }
+            Ok(others + tcp.cost())
+        })?;
+        self.buffered = held;
+        self.place(index, was_settled, sink)
+    }
+
+    /// The connection that a segment belongs to, if any.
+    fn find(&self, arrival: &Arrival<'_>, segment: &Segment<'_>) -> (Option<u32>, Join) {
+        let mut of_key = self.table.of_key(&arrival.key);
+        let Some(newest) = of_key.next() else { return (None, Join::Plain) };
+        let careful = segment.flags.has(TcpFlags::SYN)
+            || self.tcp(newest).is_none_or(Tcp::is_ending)
+            || of_key.next().is_some();
+        if !careful {
+            return (Some(newest), Join::Plain);
+        }
+        let (indexes, states): (Vec<u32>, Vec<&Tcp>) = self
+            .table
+            .of_key(&arrival.key)
+            .filter_map(|index| Some((index, self.tcp(index)?)))
+            .unzip();
+        match tcp::route(&states, arrival.from, segment) {
+            Route::Opens => (None, Join::Plain),
+            Route::Joins(i, join) => (indexes.get(i).copied(), join),
+        }
+    }
+
+    fn tcp(&self, index: u32) -> Option<&Tcp> {
+        self.table.get(index)?.tcp.as_deref()
+    }
+
+    /// The same connection, unless it was idle for too long: then it is closed.
+    fn unless_idle<S: Sink<Handle = H>>(
+        &mut self,
+        known: Option<u32>,
+        arrival: &Arrival<'_>,
+        sink: &mut S,
+    ) -> Result<Option<u32>, S::Error> {
+        let Some((index, idle)) = known.zip(self.config.idle) else { return Ok(known) };
+        let last = self.table.get(index).map_or(arrival.source, |entry| entry.last);
+        let quiet = arrival.source.time.nanos_since(last.time);
+        if quiet <= i128::try_from(idle.as_nanos()).unwrap_or(i128::MAX) {
+            return Ok(known);
+        }
+        self.close(index, Ended::Idle, sink)?;
+        Ok(None)
+    }
+
+    /// Opens a connection, after making room for it.
+    fn open<S: Sink<Handle = H>>(
+        &mut self,
+        arrival: &Arrival<'_>,
+        initiator: usize,
+        tcp: bool,
+        sink: &mut S,
+    ) -> Result<u32, S::Error> {
+        let max = (self.config.limits.connections / SHARDS).max(1);
+        while self.table.len() >= max {
+            let oldest = self.table.oldest(List::Lingering).or(self.table.oldest(List::Active));
+            let Some(oldest) = oldest else { break };
+            self.totals.limits[Limit::Connections as usize] += 1;
+            self.close(oldest, Ended::Limit, sink)?;
+        }
+        let oldest = self.table.of_key(&arrival.key).nth(PER_KEY - 1);
+        if let Some(oldest) = oldest {
+            self.totals.limits[Limit::PerKey as usize] += 1;
+            self.close(oldest, Ended::Limit, sink)?;
+        }
+        let connection = Connection::new(arrival.key, initiator, arrival.source);
+        self.totals.connections[usize::from(connection.protocol())] += 1;
+        let handle = sink.opened(&connection)?;
+        Ok(self.table.insert(connection, handle, tcp))
+    }
+
+    /// Rule 2: a SYN says who the initiator is, if nothing went out before.
+    fn learn_initiator(&mut self, index: u32, initiator: usize) {
+        let Some(entry) = self.table.get_mut(index) else { return };
+        if !entry.initiator_known && !entry.ledger.has_output() {
+            entry.connection.set_initiator(initiator);
+        }
+        entry.initiator_known = true;
+    }
+
+    /// Puts a connection in the list that it belongs to after a segment.
+    fn place<S: Sink<Handle = H>>(
+        &mut self,
+        index: u32,
+        was_settled: bool,
+        sink: &mut S,
+    ) -> Result<(), S::Error> {
+        let Some(entry) = self.table.get(index) else { return Ok(()) };
+        let Some(tcp) = &entry.tcp else { return Ok(()) };
+        let settled = tcp.is_settled();
+        let over = settled || tcp.is_reset();
+        if settled && !was_settled {
+            sink.settled(entry.handle, &entry.connection)?;
+        }
+        self.table.touch(index, if over { List::Lingering } else { List::Active });
+        while self.table.count(List::Lingering) > (self.config.limits.lingering / SHARDS).max(1) {
+            let Some(oldest) = self.table.oldest(List::Lingering) else { break };
+            self.close(oldest, Ended::InputEnded, sink)?;
+        }
+        Ok(())
+    }
+
+    /// Ends a connection: what is held goes out, what is missing is said.
+    fn close<S: Sink<Handle = H>>(
+        &mut self,
+        index: u32,
+        ended: Ended,
+        sink: &mut S,
+    ) -> Result<(), S::Error> {
+        let Some(mut entry) = self.table.remove(index) else { return Ok(()) };
+        let ended = entry.ended(ended);
+        if let Some(tcp) = &mut entry.tcp {
+            self.buffered -= tcp.cost();
+            let order = Side::BOTH.map(|side| entry.connection.index(side));
+            let mut out = Outlet {
+                sink,
+                handle: entry.handle,
+                connection: &entry.connection,
+                ledger: &mut entry.ledger,
+                books: &mut self.books,
+                totals: &mut self.totals,
+                now: entry.last,
+            };
+            tcp.finish(order, &mut out)?;
+        }
+        let report = entry.report(ended);
+        for side in &report.sides {
+            self.totals.sides += side;
+        }
+        sink.closed(entry.handle, &report)
+    }
+
+    /// Notes a packet in a connection and does `work` with the way out of it. `work` gets the TCP state
+    /// and what it cost before.
+    fn with_outlet<S: Sink<Handle = H>, T>(
+        &mut self,
+        index: u32,
+        arrival: &Arrival<'_>,
+        sink: &mut S,
+        work: impl FnOnce(Option<&mut Tcp>, usize, &mut Outlet<'_, S>) -> Result<T, S::Error>,
+    ) -> Result<T, S::Error> {
+        let entry = self.table.get_mut(index).expect("the index was found or made just now");
+        entry.last = arrival.source;
+        entry.ledger.add_packets(arrival.from, arrival.frames);
+        let cost = entry.tcp.as_ref().map_or(0, |tcp| tcp.cost());
+        let mut out = Outlet {
+            sink,
+            handle: entry.handle,
+            connection: &entry.connection,
+            ledger: &mut entry.ledger,
+            books: &mut self.books,
+            totals: &mut self.totals,
+            now: arrival.source,
+        };
+        work(entry.tcp.as_deref_mut(), cost, &mut out)
+    }
+}

@@ -1,0 +1,153 @@
+//! What the peer's acknowledgements prove (rule 8).
+
+use super::PROOF_PACKETS;
+use std::collections::VecDeque;
+
+/// Acknowledgements of one direction's bytes, which the other direction sent.
+#[derive(Debug, Default)]
+pub(super) struct Acks {
+    /// The first of all.
+    first: Option<u64>,
+    /// The highest that can be believed.
+    highest: Option<u64>,
+    /// The highest of all, and how often it came.
+    raw: Option<u64>,
+    raw_count: u32,
+    /// One for bytes that were not seen: believed when repeated, or when the bytes come.
+    pending: Option<u64>,
+    /// The believed ones that are younger than [`PROOF_PACKETS`], each with its packet's number in the
+    /// connection; both increase. A queue, so that a second hole does not restart the count.
+    young: VecDeque<(u64, u64)>,
+    /// The highest of the older ones.
+    mature: u64,
+}
+
+impl Acks {
+    pub(super) fn first(&self) -> Option<u64> {
+        self.first
+    }
+
+    pub(super) fn highest(&self) -> Option<u64> {
+        self.highest
+    }
+
+    /// The highest of all, believed or not.
+    pub(super) fn raw(&self) -> Option<u64> {
+        self.raw
+    }
+
+    /// The highest of all where it came at least twice.
+    pub(super) fn raw_repeated(&self) -> Option<u64> {
+        self.raw.filter(|_| self.raw_count > 1)
+    }
+
+    /// Packet `n` acknowledges everything below `ack`. `limit` is one past the highest byte seen (its
+    /// FIN included); bytes below `delivered` need no proof.
+    pub(super) fn note(&mut self, ack: u64, n: u64, limit: u64, delivered: u64) {
+        self.first.get_or_insert(ack);
+        if self.raw == Some(ack) {
+            self.raw_count = self.raw_count.saturating_add(1);
+        } else if self.raw.is_none_or(|raw| ack > raw) {
+            (self.raw, self.raw_count) = (Some(ack), 1);
+        }
+        if ack > limit && self.pending != Some(ack) {
+            self.pending = Some(ack);
+        } else {
+            self.believe(ack, n, delivered);
+        }
+    }
+
+    /// Bytes up to `seen` were captured by packet `n`: believes the acknowledgement that waited for
+    /// them.
+    pub(super) fn bytes_came(&mut self, seen: u64, n: u64, delivered: u64) {
+        if let Some(ack) = self.pending.filter(|&ack| ack <= seen) {
+            self.pending = None;
+            self.believe(ack, n, delivered);
+        }
+    }
+
+    fn believe(&mut self, ack: u64, n: u64, delivered: u64) {
+        if self.highest.is_some_and(|highest| ack <= highest) {
+            return;
+        }
+        self.highest = Some(ack);
+        // A hole lies above what was delivered, so nothing else can ever prove one. In a capture
+        // without loss the queue stays empty.
+        if ack > delivered {
+            self.ripen(n);
+            self.young.push_back((ack, n));
+        }
+    }
+
+    /// Has everything below `to` been acknowledged for [`PROOF_PACKETS`] packets, the newest being `n`?
+    pub(super) fn prove(&mut self, to: u64, n: u64) -> bool {
+        self.ripen(n);
+        self.mature >= to
+    }
+
+    fn ripen(&mut self, n: u64) {
+        while let Some(&(ack, at)) = self.young.front() {
+            if n.saturating_sub(at) < PROOF_PACKETS {
+                break;
+            }
+            self.mature = ack;
+            self.young.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_acknowledgement_proves_after_32_further_packets() {
+        let mut acks = Acks::default();
+        acks.note(150, 10, 150, 100);
+        assert!(!acks.prove(150, 41));
+        assert!(acks.prove(150, 42));
+        assert!(!acks.prove(151, 1000));
+    }
+
+    #[test]
+    fn a_second_hole_does_not_restart_the_count() {
+        let mut acks = Acks::default();
+        acks.note(150, 10, 300, 100);
+        acks.note(250, 20, 300, 100);
+        acks.note(300, 30, 300, 100);
+        assert!(acks.prove(150, 42));
+        assert!(!acks.prove(250, 51));
+        assert!(acks.prove(250, 52));
+        assert!(acks.prove(300, 62));
+    }
+
+    #[test]
+    fn beyond_the_bytes_seen_it_waits_for_a_second_witness() {
+        let mut acks = Acks::default();
+        acks.note(500, 1, 200, 100);
+        assert_eq!((acks.highest(), acks.raw(), acks.raw_repeated()), (None, Some(500), None));
+        acks.note(500, 2, 200, 100);
+        assert_eq!((acks.highest(), acks.raw_repeated()), (Some(500), Some(500)));
+        acks.note(900, 3, 200, 100);
+        acks.bytes_came(899, 4, 100);
+        assert_eq!(acks.highest(), Some(500));
+        acks.bytes_came(900, 5, 100);
+        assert_eq!(acks.highest(), Some(900));
+        // The count begins with the packet that made it credible.
+        assert!(!acks.prove(900, 36));
+        assert!(acks.prove(900, 37));
+    }
+
+    #[test]
+    fn the_queue_is_bounded_and_empty_without_loss() {
+        let mut acks = Acks::default();
+        for n in 0..10_000 {
+            acks.note(1000 + n, n, u64::MAX, 1000 + n);
+        }
+        assert!(acks.young.is_empty());
+        for n in 10_000..20_000 {
+            acks.note(1000 + n, n, u64::MAX, 11_000);
+        }
+        assert!(acks.young.len() <= PROOF_PACKETS as usize);
+    }
+}

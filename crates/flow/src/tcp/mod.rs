@@ -1,0 +1,174 @@
+//! TCP reassembly: two directions of bytes, put in order whatever the network or the tap did to them.
+//!
+//! The rules are numbered as in ARCHITECTURE.md, "Rules of reassembly". In short: sequence numbers
+//! become 64-bit positions at once ([`position`]); a segment finds its connection by its own numbers
+//! ([`route`]); what cannot be delivered yet is held ([`stream`]); and a hole becomes a gap when the
+//! peer's acknowledgements ([`acks`]), the amount of traffic behind it or a limit prove that it will
+//! not be filled. Time proves nothing.
+
+mod acks;
+mod far;
+mod position;
+mod route;
+mod stream;
+
+pub(crate) use route::{Join, Route, route};
+use stream::Stream;
+
+use crate::outlet::Outlet;
+use crate::{Overlap, Sink};
+use wire::{Segment, TcpFlags};
+
+/// Rule 3(b): how far a SYN may lie below what it is the SYN of.
+const LATE_SYN: u64 = 1 << 20;
+/// Rule 4: how far from a connection that is over data still belongs to it.
+const FITS: u64 = 1 << 20;
+/// Rule 6: packets and bytes after which a direction without a SYN begins where it is.
+const ANCHOR_PACKETS: u64 = 32;
+const ANCHOR_BYTES: usize = 64 << 10;
+/// Rules 6 and 8: how far the peer's acknowledgement may lie from the bytes that were seen. Half of
+/// the sequence space that can be told from the other half.
+const ACK_REACH: u64 = 1 << 30;
+/// Rule 8(a): packets after which an acknowledgement has waited long enough for the bytes it is for.
+/// Captures with packets moved up to 12 places need 16.
+const PROOF_PACKETS: u64 = 32;
+/// Rule 8(b): packets of one side alone, after which it is a capture of one direction.
+const ONE_SIDED_PACKETS: u64 = 1024;
+/// Rule 8(b): bytes behind a hole, after which it will not be filled.
+const PAST_HOLE: usize = 4 << 20;
+/// Rule 8: a segment further ahead than this waits for a second witness.
+const FAR_AHEAD: u64 = 64 << 20;
+
+/// What every step of a packet needs to know.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
+    /// The packet's number in its connection, from 1.
+    pub(crate) n: u64,
+    /// Captured frames that the packet is made of.
+    pub(crate) frames: u64,
+    /// Whose bytes count.
+    pub(crate) overlap: Overlap,
+    /// Bytes that a direction may hold, bookkeeping included.
+    pub(crate) cap: usize,
+}
+
+/// The two directions of a TCP connection. They are numbered as the ends of the flow key, not as sides.
+#[derive(Debug, Default)]
+pub(crate) struct Tcp {
+    streams: [Stream; 2],
+    /// Which ends sent a SYN without ACK.
+    plain_syn: [bool; 2],
+    rst: bool,
+    settled: bool,
+}
+
+impl Tcp {
+    /// Was a SYN seen?
+    pub(crate) fn syn_seen(&self) -> bool {
+        self.streams.iter().any(Stream::has_isn)
+    }
+
+    /// Did one end reset the connection?
+    pub(crate) fn is_reset(&self) -> bool {
+        self.rst
+    }
+
+    /// Is everything up to both FINs delivered?
+    pub(crate) fn is_settled(&self) -> bool {
+        self.settled
+    }
+
+    /// Bytes held, bookkeeping included.
+    pub(crate) fn cost(&self) -> usize {
+        self.streams.iter().map(Stream::cost).sum()
+    }
+
+    /// Takes in a segment that `from` sent, having [joined](route) the connection as `join`.
+    pub(crate) fn handle<S: Sink>(
+        &mut self,
+        from: usize,
+        segment: &Segment<'_>,
+        join: Join,
+        step: &Step,
+        out: &mut Outlet<'_, S>,
+    ) -> Result<(), S::Error> {
+        let flags = segment.flags;
+        let reset = flags.has(TcpFlags::RST);
+        if flags.has(TcpFlags::SYN) {
+            self.synchronise(from, segment, join, out);
+        }
+        let (me, peer) = self.ends(from);
+        me.note_packet(segment.seq, step.n);
+        if join == Join::Ignored {
+            return Ok(());
+        }
+        if flags.has(TcpFlags::ACK) && !reset {
+            peer.acknowledge(segment.ack, step.n);
+        }
+        // What this packet's acknowledgement releases comes before what the packet carries.
+        peer.advance(1 - from, me.last_packet(), step, out)?;
+        let first = me.place(segment.seq) + u64::from(flags.has(TcpFlags::SYN));
+        if !reset && segment.payload.len > 0 {
+            me.cancel_fin_inside(first, segment.payload.len);
+            me.data(from, first, segment.payload, step, out)?;
+        }
+        if flags.has(TcpFlags::FIN) {
+            let len = if reset { 0 } else { segment.payload.len };
+            me.note_fin(first + u64::from(len));
+        }
+        me.advance(from, peer.last_packet(), step, out)?;
+        self.rst |= reset;
+        self.settled = self.streams.iter().all(Stream::is_settled);
+        Ok(())
+    }
+
+    /// Gives up the first hole of a direction of this connection, or lets a direction begin where it
+    /// is. `false` when nothing is held.
+    pub(crate) fn relieve<S: Sink>(&mut self, out: &mut Outlet<'_, S>) -> Result<bool, S::Error> {
+        let larger = usize::from(self.streams[1].cost() > self.streams[0].cost());
+        self.streams[larger].relieve(larger, out)
+    }
+
+    /// Nothing more will come: every hole is a gap now. `order` names the ends, side 0 first.
+    pub(crate) fn finish<S: Sink>(
+        &mut self,
+        order: [usize; 2],
+        out: &mut Outlet<'_, S>,
+    ) -> Result<(), S::Error> {
+        for end in order {
+            self.streams[end].finish(end, out)?;
+        }
+        Ok(())
+    }
+
+    fn ends(&mut self, from: usize) -> (&mut Stream, &mut Stream) {
+        let [low, high] = &mut self.streams;
+        if from == 0 { (low, high) } else { (high, low) }
+    }
+
+    /// A SYN fixes where its sender's bytes begin, and a SYN-ACK tells where the peer's did.
+    fn synchronise<S: Sink>(
+        &mut self,
+        from: usize,
+        segment: &Segment<'_>,
+        join: Join,
+        out: &mut Outlet<'_, S>,
+    ) {
+        let answers = segment.flags.has(TcpFlags::ACK);
+        self.plain_syn[from] |= !answers;
+        match join {
+            Join::Ignored => return,
+            Join::Repeat => (self.rst, self.settled) = (false, false),
+            Join::Plain | Join::LateSyn => {}
+        }
+        let reset = segment.flags.has(TcpFlags::RST);
+        let (me, peer) = self.ends(from);
+        me.synchronise(from, segment.seq, segment.payload.len, join == Join::LateSyn, out);
+        if answers && !reset {
+            peer.infer_start(1 - from, segment.ack, out);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
