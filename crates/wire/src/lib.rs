@@ -22,10 +22,18 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod bytes;
 mod datagram;
+mod depth;
 mod dropped;
+mod ip;
+mod link;
 mod link_type;
 mod timestamp;
+mod transport;
+
+use depth::Depth;
+use std::net::IpAddr;
 
 pub use datagram::{Body, Datagram, Decoded, Fragment, Frame, Payload, Segment, TcpFlags};
 pub use dropped::{Dropped, Layer};
@@ -55,8 +63,14 @@ pub const MAX_HEADERS: usize = 16;
 ///
 /// # Errors
 /// A [`Dropped`] that says why there is no datagram.
+#[inline]
 pub fn decode<'a>(frame: &Frame<'a>) -> Result<Decoded<'a>, Dropped> {
-    Err(Dropped::UnknownLink(frame.link))
+    let bytes = Payload::of_frame(frame);
+    if frame.link == LinkType::ETHERNET {
+        // Nearly every frame of nearly every capture: kept in one piece, without a call.
+        return link::ethernet::decode(bytes, Depth::FULL);
+    }
+    link::decode(frame.link, bytes, Depth::FULL)
 }
 
 /// Decodes the payload of a datagram that was put together from fragments.
@@ -67,11 +81,48 @@ pub fn decode<'a>(frame: &Frame<'a>) -> Result<Decoded<'a>, Dropped> {
 /// # Errors
 /// A [`Dropped`] that says why there is no datagram.
 pub fn decode_reassembled<'a>(
-    src: std::net::IpAddr,
-    dst: std::net::IpAddr,
+    src: IpAddr,
+    dst: IpAddr,
     protocol: u8,
     payload: Payload<'a>,
 ) -> Result<Decoded<'a>, Dropped> {
-    let _ = (src, dst, protocol, payload);
-    Err(Dropped::NotIp)
+    ip::continued(ip::Ends { src, dst }, protocol, payload.consistent(), Depth::FULL)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SRC: IpAddr = IpAddr::V6(std::net::Ipv6Addr::LOCALHOST);
+    const DST: IpAddr = IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED);
+    /// Ports 7 -> 9, "!".
+    const UDP: [u8; 9] = [0, 7, 0, 9, 0, 9, 0, 0, b'!'];
+
+    #[test]
+    fn what_fragments_gave_goes_on_at_the_header_they_named() {
+        let options = [&[17, 0, 1, 4, 0, 0, 0, 0][..], &UDP].concat();
+        let got = decode_reassembled(SRC, DST, 60, Payload::whole(&options));
+        let Ok(Decoded::Datagram(got)) = got else { panic!("a datagram, not {got:?}") };
+        assert_eq!((got.src, got.dst, got.protocol), (SRC, DST, 17));
+        assert_eq!((got.src_port, got.dst_port), (7, 9));
+        assert_eq!(got.body, Body::Message(Payload::whole(b"!")));
+    }
+
+    #[test]
+    fn an_ipv4_datagram_has_no_ipv6_extensions() {
+        let (src, dst) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
+        let options = [&[17, 0, 1, 4, 0, 0, 0, 0][..], &UDP].concat();
+        let got = decode_reassembled(src, dst, 60, Payload::whole(&options));
+        assert!(matches!(got, Ok(Decoded::Datagram(Datagram { protocol: 60, src_port: 0, .. }))));
+        let got = decode_reassembled(src, dst, 17, Payload::whole(&UDP));
+        assert!(matches!(got, Ok(Decoded::Datagram(Datagram { protocol: 17, src_port: 7, .. }))));
+    }
+
+    #[test]
+    fn a_fragment_in_a_fragment() {
+        let inner = [17, 0, 0, 9, 0, 0, 0, 5, 1, 2, 3, 4, 5, 6, 7, 8];
+        let got = decode_reassembled(SRC, DST, 44, Payload::whole(&inner));
+        let Ok(Decoded::Fragment(got)) = got else { panic!("a fragment, not {got:?}") };
+        assert_eq!((got.id, got.protocol, got.offset, got.more), (5, 17, 8, true));
+    }
 }

@@ -45,6 +45,31 @@ impl LinkType {
     pub const NFLOG: Self = Self(239);
     /// Linux "cooked" capture, version 2.
     pub const LINUX_SLL2: Self = Self(276);
+
+    /// Can [`decode`](crate::decode) read frames of this type?
+    pub fn is_known(self) -> bool {
+        matches!(
+            self,
+            Self::NULL
+                | Self::ETHERNET
+                | Self::PPP
+                | Self::DLT_RAW
+                | Self::DLT_RAW_OPENBSD
+                | Self::PPP_HDLC
+                | Self::PPP_ETHER
+                | Self::RAW
+                | Self::C_HDLC
+                | Self::IEEE802_11
+                | Self::LOOP
+                | Self::LINUX_SLL
+                | Self::IEEE802_11_RADIOTAP
+                | Self::PPI
+                | Self::IPV4
+                | Self::IPV6
+                | Self::NFLOG
+                | Self::LINUX_SLL2
+        )
+    }
 }
 
 impl fmt::Display for LinkType {
