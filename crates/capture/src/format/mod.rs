@@ -1,0 +1,163 @@
+//! The capture formats: which one a source has, and the steps all of them share.
+
+pub(crate) mod interface;
+pub(crate) mod pcap;
+pub(crate) mod pcapng;
+
+use crate::Packet;
+use crate::error::{Fault, Reason};
+use crate::window::Window;
+use wire::LinkType;
+
+/// The longest record that is believed, in bytes. IP ends at 64 KiB and a BIG TCP segment at 512 KiB,
+/// USB transfers and log records go beyond; no known writer passes a few MiB. A length above this is
+/// damage, and the buffer never grows further.
+pub(crate) const MAX_RECORD: u32 = 16 * 1024 * 1024;
+
+/// The format of one capture, with what has to be remembered between records.
+pub(crate) enum Format {
+    Pcap(pcap::Pcap),
+    Pcapng(pcapng::Pcapng),
+}
+
+impl Format {
+    /// Reads the file header.
+    pub(crate) fn read_header(window: &mut Window) -> Result<Self, Reason> {
+        let whole = window.need(4).map_err(Reason::Read)?;
+        let Some(&magic) = window.bytes().first_chunk::<4>().filter(|_| whole) else {
+            return Err(no_capture(window.bytes()));
+        };
+        if magic == pcapng::SECTION.to_le_bytes() {
+            return pcapng::Pcapng::read_header(window).map(Self::Pcapng);
+        }
+        match pcap::Variant::of(magic) {
+            Some(variant) => pcap::Pcap::read_header(window, variant).map(Self::Pcap),
+            None => Err(no_capture(window.bytes())),
+        }
+    }
+
+    /// The next packet, numbered `number`.
+    #[inline]
+    pub(crate) fn next<'w>(
+        &mut self,
+        window: &'w mut Window,
+        number: u64,
+    ) -> Result<Option<Packet<'w>>, Fault> {
+        match self {
+            Self::Pcap(format) => format.next(window, number),
+            Self::Pcapng(format) => format.next(window, number),
+        }
+    }
+
+    /// The link type of the packet that comes next, without taking it.
+    pub(crate) fn next_link(&mut self, window: &mut Window) -> Result<Option<LinkType>, Fault> {
+        match self {
+            Self::Pcap(format) => Ok(Some(format.link())),
+            Self::Pcapng(format) => format.next_link(window),
+        }
+    }
+
+    /// The link type that is known without reading on.
+    pub(crate) fn first_link(&self) -> Option<LinkType> {
+        match self {
+            Self::Pcap(format) => Some(format.link()),
+            Self::Pcapng(format) => format.first_link(),
+        }
+    }
+}
+
+/// What a file that is no capture seems to be.
+pub(crate) fn no_capture(bytes: &[u8]) -> Reason {
+    if bytes.is_empty() {
+        return Reason::Empty;
+    }
+    let known: [(&[u8], &str); 7] = [
+        (b"\x1f\x8b", "gzip; unpack it first: zcat FILE | pcap2conn -r -"),
+        (b"\x28\xb5\x2f\xfd", "zstd; unpack it first: zstdcat FILE | pcap2conn -r -"),
+        (b"\xfd7zX", "xz; unpack it first: xzcat FILE | pcap2conn -r -"),
+        (b"\x04\x22\x4d\x18", "lz4; unpack it first: lz4cat FILE | pcap2conn -r -"),
+        (b"BZh", "bzip2; unpack it first: bzcat FILE | pcap2conn -r -"),
+        (b"PK\x03\x04", "a zip archive; unpack it first"),
+        (b"snoo", "snoop; convert it first: editcap FILE OTHER"),
+    ];
+    let looks_like = known.iter().find(|(magic, _)| bytes.starts_with(magic)).map(|found| found.1);
+    Reason::NotCapture { begins: bytes[..bytes.len().min(4)].to_vec(), looks_like }
+}
+
+/// A fault because the file ends where `needed` bytes should stand.
+pub(crate) fn cut(window: &Window, needed: usize) -> Fault {
+    let found = window.bytes().len() as u64;
+    Fault { at: window.position(), reason: Reason::Cut { needed: needed as u64, found } }
+}
+
+/// The reason when the file header needs more bytes than there are.
+pub(crate) fn header_cut(window: &Window, needed: usize) -> Reason {
+    let found = window.bytes().len();
+    Reason::Header(format!("its file header is cut: {needed} bytes are needed, {found} are there"))
+}
+
+/// Reads numbers in the byte order of the machine that wrote the capture.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum ByteOrder {
+    Little,
+    Big,
+}
+
+impl ByteOrder {
+    #[inline]
+    pub(crate) fn u16(self, bytes: [u8; 2]) -> u16 {
+        match self {
+            Self::Little => u16::from_le_bytes(bytes),
+            Self::Big => u16::from_be_bytes(bytes),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn u32(self, bytes: [u8; 4]) -> u32 {
+        match self {
+            Self::Little => u32::from_le_bytes(bytes),
+            Self::Big => u32::from_be_bytes(bytes),
+        }
+    }
+
+    /// The number at `offset`; the caller has checked that it is there, else it is 0.
+    #[inline]
+    pub(crate) fn u16_at(self, bytes: &[u8], offset: usize) -> u16 {
+        self.u16(at(bytes, offset))
+    }
+
+    /// The number at `offset`; the caller has checked that it is there, else it is 0.
+    #[inline]
+    pub(crate) fn u32_at(self, bytes: &[u8], offset: usize) -> u32 {
+        self.u32(at(bytes, offset))
+    }
+}
+
+#[inline]
+fn at<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {
+    bytes.get(offset..).and_then(<[u8]>::first_chunk).copied().unwrap_or([0; N])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_files_are_named_by_their_first_bytes() {
+        assert!(matches!(no_capture(b""), Reason::Empty));
+        let text = no_capture(b"\x1f\x8b\x08\x00").to_string();
+        assert!(text.ends_with("but gzip; unpack it first: zcat FILE | pcap2conn -r -"), "{text}");
+        let text = no_capture(b"snoop\0").to_string();
+        assert!(text.ends_with("but snoop; convert it first: editcap FILE OTHER"), "{text}");
+        let text = no_capture(b"GE").to_string();
+        assert!(text.contains("(it begins with 47 45)"), "{text}");
+    }
+
+    #[test]
+    fn numbers_beyond_the_bytes_are_zero_not_a_panic() {
+        assert_eq!(ByteOrder::Big.u32_at(&[0, 0, 1, 2, 3], 1), 0x0001_0203);
+        assert_eq!(ByteOrder::Little.u16_at(&[0, 1, 2], 1), 0x0201);
+        assert_eq!(ByteOrder::Big.u32_at(&[1, 2, 3], 0), 0);
+        assert_eq!(ByteOrder::Big.u32_at(&[1, 2, 3], 9), 0);
+    }
+}

@@ -1,0 +1,25 @@
+//! One record of a capture.
+
+use wire::{LinkType, Timestamp};
+
+/// One captured packet, borrowed from its [`Reader`](crate::Reader) until the next one is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Packet<'a> {
+    /// What the first byte is; `None` where a pcapng packet names an interface that its section
+    /// does not describe.
+    pub link: Option<LinkType>,
+    /// The number of the interface in its pcapng section, from 0; always 0 in a pcap file.
+    pub interface: u32,
+    /// When it was captured. A record without time (pcapng's simple packet block) has the time of
+    /// the packet before it, or 1970 when there is none.
+    pub time: Timestamp,
+    /// The bytes that were captured.
+    pub bytes: &'a [u8],
+    /// How many bytes the packet had on the wire; never fewer than were captured, whatever the file
+    /// claims.
+    pub wire_len: u32,
+    /// The packet's number in its file, from 1, as other tools count.
+    pub number: u64,
+    /// Where its record begins in the file, in bytes.
+    pub offset: u64,
+}

@@ -1,0 +1,130 @@
+//! One capture, record by record.
+
+use crate::Packet;
+use crate::error::{Fault, ReadError, Reason};
+use crate::format::Format;
+use crate::window::{WINDOW, Window};
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use wire::LinkType;
+
+/// Reads one capture, pcap or pcapng, from a file, a pipe or anything else that gives bytes.
+///
+/// Memory is one window of 256 KiB, which grows to the longest record met, at most 16 MiB.
+pub struct Reader {
+    name: String,
+    window: Window,
+    format: Format,
+    /// How many packets were given.
+    packets: u64,
+    /// Met while looking ahead; told when the next packet is asked for.
+    pending: Option<Fault>,
+    finished: bool,
+}
+
+impl Reader {
+    /// Opens a file, named pipe or device and reads its file header.
+    ///
+    /// # Errors
+    /// It cannot be opened, or is no capture: [`ReadError::is_unreadable`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, ReadError> {
+        Self::open_with(path.as_ref(), WINDOW)
+    }
+
+    pub(crate) fn open_with(path: &Path, window: usize) -> Result<Self, ReadError> {
+        let name = path.to_string_lossy();
+        let unreadable = |reason| ReadError::unreadable(&name, reason);
+        let file = File::open(path).map_err(|error| unreadable(Reason::Open(error)))?;
+        if file.metadata().is_ok_and(|about| about.is_dir()) {
+            return Err(unreadable(Reason::Folder));
+        }
+        Self::new(&name, Box::new(file), window)
+    }
+
+    /// Reads the file header of a capture that comes out of `source`; `name` is for messages.
+    ///
+    /// # Errors
+    /// It is no capture: [`ReadError::is_unreadable`].
+    pub fn from_read(name: &str, source: Box<dyn Read + Send>) -> Result<Self, ReadError> {
+        Self::new(name, source, WINDOW)
+    }
+
+    fn new(name: &str, source: Box<dyn Read + Send>, window: usize) -> Result<Self, ReadError> {
+        let mut window = Window::new(source, window);
+        let format = Format::read_header(&mut window)
+            .map_err(|reason| ReadError::unreadable(name, reason))?;
+        let name = name.to_owned();
+        Ok(Self { name, window, format, packets: 0, pending: None, finished: false })
+    }
+
+    /// The next packet, `None` at the end.
+    ///
+    /// # Errors
+    /// The file ends inside a record or is damaged. The packets before are good; after an error
+    /// there are no more: `Ok(None)`.
+    #[inline]
+    pub fn next_packet(&mut self) -> Result<Option<Packet<'_>>, ReadError> {
+        if self.finished {
+            return Ok(None);
+        }
+        let number = self.packets + 1;
+        if let Some(fault) = self.pending.take() {
+            self.finished = true;
+            return Err(ReadError::damaged(&self.name, number, fault));
+        }
+        match self.format.next(&mut self.window, number) {
+            Ok(Some(packet)) => {
+                self.packets = number;
+                Ok(Some(packet))
+            }
+            Ok(None) => {
+                self.finished = true;
+                Ok(None)
+            }
+            Err(fault) => {
+                self.finished = true;
+                Err(ReadError::damaged(&self.name, number, fault))
+            }
+        }
+    }
+
+    /// The link type of the next packet, or where there is none, of the first interface known:
+    /// what a filter is compiled for before the first packet is read. It reads ahead up to that
+    /// packet, and on a pipe waits for it.
+    pub fn link_hint(&mut self) -> Option<LinkType> {
+        if self.pending.is_none() && !self.finished {
+            match self.format.next_link(&mut self.window) {
+                Ok(link) => return link,
+                Err(fault) => self.pending = Some(fault),
+            }
+        }
+        self.format.first_link()
+    }
+
+    /// How many bytes of the source the packets up to now took, headers included.
+    pub fn bytes_read(&self) -> u64 {
+        self.window.position()
+    }
+
+    /// How many packets were given.
+    pub fn packets(&self) -> u64 {
+        self.packets
+    }
+
+    /// The name for messages.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader")
+            .field("name", &self.name)
+            .field("packets", &self.packets)
+            .field("bytes_read", &self.bytes_read())
+            .finish_non_exhaustive()
+    }
+}
