@@ -7,11 +7,14 @@
 //! not be filled. Time proves nothing.
 
 mod acks;
+mod data;
 mod far;
 mod position;
+mod release;
 mod route;
 mod stream;
 
+use release::Occasion;
 pub(crate) use route::{Join, Route, route};
 use stream::Stream;
 
@@ -106,7 +109,9 @@ impl Tcp {
             peer.acknowledge(segment.ack, step.n);
         }
         // What this packet's acknowledgement releases comes before what the packet carries.
-        peer.advance(1 - from, me.last_packet(), step, out)?;
+        while peer.next_out(1 - from, Occasion::Packet(step, step.n), out).is_some() {
+            peer.put_out(1 - from, out)?;
+        }
         let first = me.place(segment.seq) + u64::from(flags.has(TcpFlags::SYN));
         if !reset && segment.payload.len > 0 {
             me.cancel_fin_inside(first, segment.payload.len);
@@ -116,10 +121,45 @@ impl Tcp {
             let len = if reset { 0 } else { segment.payload.len };
             me.note_fin(first + u64::from(len));
         }
-        me.advance(from, peer.last_packet(), step, out)?;
         self.rst |= reset;
+        self.release(step, out)?;
         self.settled = self.streams.iter().all(Stream::is_settled);
         Ok(())
+    }
+
+    /// Puts out what packet `step.n` made ready.
+    fn release<S: Sink>(&mut self, step: &Step, out: &mut Outlet<'_, S>) -> Result<(), S::Error> {
+        if self.streams.iter().all(Stream::holds_nothing) {
+            return Ok(());
+        }
+        // Directions without a SYN begin together, so that a conversation caught in the middle comes out
+        // as one: one that is ready waits for the other, which is so at most 32 packets later.
+        let together = self.streams.iter().all(|stream| stream.is_ready(step));
+        for (end, stream) in self.streams.iter_mut().enumerate() {
+            if together || stream.is_full(step) {
+                stream.begin(end, out);
+            }
+        }
+        let last = [1, 0].map(|peer: usize| self.streams[peer].last_packet());
+        self.put_out_all([0, 1], last.map(|peer_last| Occasion::Packet(step, peer_last)), out)
+    }
+
+    /// Puts out everything that is ready: what packets brought earlier comes first, each direction in
+    /// its own order.
+    fn put_out_all<S: Sink>(
+        &mut self,
+        order: [usize; 2],
+        occasions: [Occasion<'_>; 2],
+        out: &mut Outlet<'_, S>,
+    ) -> Result<(), S::Error> {
+        loop {
+            let [a, b] = order
+                .map(|end| self.streams[end].next_out(end, occasions[end], out).map(|n| (n, end)));
+            let Some((_, end)) = a.into_iter().chain(b).min_by_key(|&(n, _)| n) else {
+                return Ok(());
+            };
+            self.streams[end].put_out(end, out)?;
+        }
     }
 
     /// Gives up the first hole of a direction of this connection, or lets a direction begin where it
@@ -136,9 +176,11 @@ impl Tcp {
         out: &mut Outlet<'_, S>,
     ) -> Result<(), S::Error> {
         for end in order {
-            self.streams[end].finish(end, out)?;
+            self.streams[end].drop_far(out);
+            self.streams[end].begin(end, out);
         }
-        Ok(())
+        self.put_out_all(order, [Occasion::End; 2], out)?;
+        order.into_iter().try_for_each(|end| self.streams[end].finish(end, out))
     }
 
     fn ends(&mut self, from: usize) -> (&mut Stream, &mut Stream) {

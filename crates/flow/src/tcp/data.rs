@@ -1,0 +1,154 @@
+//! What the data of a segment is: new, known, a keep-alive, or not to be believed yet.
+
+use super::far::Far;
+use super::stream::{Held, Stream};
+use super::{FAR_AHEAD, Step};
+use crate::ledger::Counter;
+use crate::outlet::Outlet;
+use crate::{Limit, Overlap, Sink};
+use wire::Payload;
+
+impl Stream {
+    /// Takes in the data of a segment, which begins at `at`.
+    pub(super) fn data<S: Sink>(
+        &mut self,
+        end: usize,
+        at: u64,
+        payload: Payload<'_>,
+        step: &Step,
+        out: &mut Outlet<'_, S>,
+    ) -> Result<(), S::Error> {
+        let after = at + u64::from(payload.len);
+        let weak = payload.len == 1 && self.may_be_keep_alive(after);
+        if weak && self.next().is_some_and(|next| after <= next) {
+            out.add(end, Counter::KeepAlive, 1);
+            return Ok(());
+        }
+        let mut fresh = (at, payload.bytes);
+        let mut repeated = 0;
+        if let Some(next) = self.next() {
+            let old = next.saturating_sub(at).min(payload.bytes.len() as u64);
+            repeated = self.count_old(end, at, at + old, out);
+            fresh = (at + old, &payload.bytes[old as usize..]);
+            let ahead = self.highest().is_some_and(|high| at.saturating_sub(high) > FAR_AHEAD);
+            if ahead && !self.far.confirm(at) {
+                self.keep_far(at, payload, step, out);
+                return Ok(());
+            }
+        }
+        let seen_before = self.seen.unwrap_or(0);
+        self.note_seen(after, payload.missing() > 0, step.n);
+        let mut new = 0;
+        if !fresh.1.is_empty() {
+            let covered = self.take_in(end, fresh, weak, step, out)?;
+            new = fresh.1.len() as u64 - covered;
+            repeated += covered;
+        }
+        let kind = if new == 0 { Counter::Retransmitted } else { Counter::Overlapping };
+        out.add(end, kind, u64::from(repeated > 0));
+        out.add(end, Counter::OutOfOrder, u64::from(new > 0 && fresh.0 < seen_before));
+        self.take_in_confirmed(end, at, step, out)
+    }
+
+    /// Delivers new bytes that are next, holds others. Returns how many had come before.
+    fn take_in<S: Sink>(
+        &mut self,
+        end: usize,
+        (at, bytes): (u64, &[u8]),
+        weak: bool,
+        step: &Step,
+        out: &mut Outlet<'_, S>,
+    ) -> Result<u64, S::Error> {
+        let after = at + bytes.len() as u64;
+        if self.next() == Some(at) && self.held.first().is_none_or(|(first, _)| after <= first) {
+            self.deliver(end, bytes, out.now(), out)?;
+            return Ok(0);
+        }
+        if self.held.is_empty() {
+            self.held_since = step.n;
+        }
+        let overlap = if weak { Overlap::First } else { step.overlap };
+        if !weak && self.weak > 0 {
+            let gone = self.held.remove_where(at, after, |piece| piece.meta.weak);
+            self.weak = self.weak.saturating_sub(gone);
+            out.add(end, Counter::KeepAlive, gone as u64);
+        }
+        let meta = Held { source: out.now(), n: step.n, weak };
+        let inserted = self.held.insert(at, bytes, meta, overlap);
+        if weak {
+            self.weak += inserted.fresh;
+            out.add(end, Counter::KeepAlive, inserted.covered as u64);
+            return Ok(inserted.covered as u64);
+        }
+        if inserted.conflict {
+            out.conflict(end)?;
+        }
+        Ok(inserted.covered as u64)
+    }
+
+    /// A segment of one byte that ends at the next expected or at the highest acknowledged byte looks
+    /// like a keep-alive probe (RFC 9293, section 3.8.4). One-byte messages of Telnet, VNC and
+    /// databases look the same when packets change places, so it is only a candidate.
+    fn may_be_keep_alive(&self, after: u64) -> bool {
+        [self.next(), self.acks.highest(), self.acks.raw()].contains(&Some(after))
+    }
+
+    /// Counts bytes below the next one; how many of them are plain repetitions.
+    fn count_old<S: Sink>(
+        &mut self,
+        end: usize,
+        from: u64,
+        to: u64,
+        out: &mut Outlet<'_, S>,
+    ) -> u64 {
+        let start = self.base.unwrap_or(from).clamp(from, to);
+        let overlap = |&(a, b): &(u64, u64)| b.min(to).saturating_sub(a.max(start));
+        let late: u64 = self.gaps.iter().map(overlap).sum();
+        out.add(end, Counter::BeforeStart, start - from);
+        out.add(end, Counter::Late, late);
+        to - start - late
+    }
+
+    fn note_seen(&mut self, after: u64, snapped: bool, n: u64) {
+        let seen = self.seen.map_or(after, |seen| seen.max(after));
+        self.seen = Some(seen);
+        if snapped {
+            self.snapped = self.snapped.max(Some(after));
+        }
+        self.acks.bytes_came(seen, n, self.next().unwrap_or(0));
+    }
+
+    fn keep_far<S: Sink>(
+        &mut self,
+        at: u64,
+        payload: Payload<'_>,
+        step: &Step,
+        out: &mut Outlet<'_, S>,
+    ) {
+        let Payload { bytes, len } = payload;
+        let far = Far { at, bytes: bytes.into(), len, source: out.now(), frames: step.frames };
+        if let Some(oldest) = self.far.keep(far) {
+            out.limit(Limit::FarAhead);
+            out.implausible(oldest.frames);
+        }
+    }
+
+    /// Segments far ahead that the one at `at` confirms.
+    fn take_in_confirmed<S: Sink>(
+        &mut self,
+        end: usize,
+        at: u64,
+        step: &Step,
+        out: &mut Outlet<'_, S>,
+    ) -> Result<(), S::Error> {
+        while !self.far.is_empty() {
+            let Some(far) = self.far.take_near(at) else { break };
+            let now = out.set_now(far.source);
+            let payload = Payload { bytes: &far.bytes, len: far.len };
+            let result = self.data(end, far.at, payload, step, out);
+            out.set_now(now);
+            result?;
+        }
+        Ok(())
+    }
+}

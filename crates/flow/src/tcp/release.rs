@@ -1,0 +1,195 @@
+//! What goes out of a direction, and when: the anchor (rule 6), holes and gaps (rule 8).
+
+use super::stream::Stream;
+use super::{ACK_REACH, ANCHOR_BYTES, ANCHOR_PACKETS, ONE_SIDED_PACKETS, PAST_HOLE, Step};
+use crate::ledger::Counter;
+use crate::outlet::Outlet;
+use crate::{Limit, Sink, Source};
+
+/// How many of a direction's gaps are remembered, to tell bytes that come too late from bytes that come
+/// again. What comes for an older one counts as a repetition.
+const GAPS_REMEMBERED: usize = 64;
+
+/// Why a direction is asked for what it has.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Occasion<'a> {
+    /// A packet came; the number of the peer's last one.
+    Packet(&'a Step, u64),
+    /// Nothing more will come.
+    End,
+}
+
+impl Stream {
+    /// May this direction begin where it is, or has it begun? Without held bytes there is no question.
+    pub(super) fn is_ready(&self, step: &Step) -> bool {
+        self.base.is_some()
+            || self.held.is_empty()
+            || step.n.saturating_sub(self.held_since) >= ANCHOR_PACKETS
+            || self.held.bytes() >= ANCHOR_BYTES
+    }
+
+    /// Is it at the limit of what it may hold?
+    pub(super) fn is_full(&self, step: &Step) -> bool {
+        self.cost() > step.cap
+    }
+
+    /// The number of the packet whose bytes can go out next, after a gap if need be. The direction must
+    /// have begun.
+    pub(super) fn next_out<S: Sink>(
+        &mut self,
+        end: usize,
+        occasion: Occasion<'_>,
+        out: &mut Outlet<'_, S>,
+    ) -> Option<u64> {
+        self.base?;
+        loop {
+            let (first, piece) = self.held.first()?;
+            let (n, weak) = (piece.meta.n, piece.meta.weak);
+            if first <= self.next {
+                return Some(n);
+            }
+            // A weak byte behind a hole goes with the hole.
+            let proved = match occasion {
+                Occasion::End => true,
+                Occasion::Packet(step, peer_last) => {
+                    let full = self.is_full(step);
+                    if full && !weak {
+                        out.limit(Limit::BufferedPerDirection);
+                    }
+                    full || self.held.bytes() >= PAST_HOLE
+                        || step.n.saturating_sub(peer_last.max(n)) >= ONE_SIDED_PACKETS
+                        || self.acks.prove(first + u64::from(weak), step.n)
+                }
+            };
+            match (proved, weak) {
+                (false, _) => return None,
+                (true, false) => return Some(n),
+                (true, true) => self.drop_weak(end, out),
+            }
+        }
+    }
+
+    /// Delivers what [`Self::next_out`] announced: the lowest bytes held, and the gap before them.
+    pub(super) fn put_out<S: Sink>(
+        &mut self,
+        end: usize,
+        out: &mut Outlet<'_, S>,
+    ) -> Result<(), S::Error> {
+        let Some((first, piece)) = self.held.pop_first() else { return Ok(()) };
+        self.weak = self.weak.saturating_sub(usize::from(piece.meta.weak));
+        self.give_up(end, first, out)?;
+        self.deliver(end, &piece.bytes, piece.meta.source, out)
+    }
+
+    /// Gives up the first hole, or begins where the direction is. `false` when nothing is held.
+    pub(super) fn relieve<S: Sink>(
+        &mut self,
+        end: usize,
+        out: &mut Outlet<'_, S>,
+    ) -> Result<bool, S::Error> {
+        self.drop_far(out);
+        if self.held.is_empty() {
+            return Ok(false);
+        }
+        self.begin(end, out);
+        self.put_out(end, out)?;
+        while self.held.first().is_some_and(|(first, _)| first <= self.next) {
+            self.put_out(end, out)?;
+        }
+        Ok(true)
+    }
+
+    /// Segments far ahead that nothing confirmed belong to no connection.
+    pub(super) fn drop_far<S: Sink>(&mut self, out: &mut Outlet<'_, S>) {
+        for far in self.far.take_all() {
+            out.implausible(far.frames);
+        }
+    }
+
+    /// Nothing is held any more: says what is still missing at the end.
+    pub(super) fn finish<S: Sink>(
+        &mut self,
+        end: usize,
+        out: &mut Outlet<'_, S>,
+    ) -> Result<(), S::Error> {
+        match self.known_end() {
+            Some(to) if self.base.is_some() => self.give_up(end, to, out),
+            _ => Ok(()),
+        }
+    }
+
+    /// Where the direction must have reached at least (rule 8(d)): its FIN; else what the peer
+    /// acknowledged twice, or what the snap length cut.
+    fn known_end(&self) -> Option<u64> {
+        if self.fin.is_some() {
+            return self.fin;
+        }
+        // One beyond the last byte may be the acknowledgement of a FIN that was not captured.
+        let acked = self
+            .acks
+            .raw_repeated()
+            .filter(|&ack| ack > self.next + 1 && ack <= self.next + ACK_REACH);
+        acked.max(self.snapped)
+    }
+
+    /// Without a SYN: begins at the peer's first acknowledgement if that is near below the lowest byte
+    /// held, else at that byte (rule 6).
+    pub(super) fn begin<S: Sink>(&mut self, end: usize, out: &mut Outlet<'_, S>) {
+        if self.base.is_some() {
+            return;
+        }
+        let Some((lowest, _)) = self.held.first() else { return };
+        let acked = self
+            .acks
+            .first()
+            .filter(|ack| lowest.checked_sub(*ack).is_some_and(|d| d <= ACK_REACH));
+        self.anchor_at(end, acked.unwrap_or(lowest), out);
+    }
+
+    /// Offset 0 stands at `base`.
+    pub(super) fn anchor_at<S: Sink>(&mut self, end: usize, base: u64, out: &mut Outlet<'_, S>) {
+        self.base = Some(base);
+        self.next = base;
+        out.add(end, Counter::BeforeStart, self.held.drop_below(base) as u64);
+    }
+
+    /// Bytes are next.
+    pub(super) fn deliver<S: Sink>(
+        &mut self,
+        end: usize,
+        bytes: &[u8],
+        source: Source,
+        out: &mut Outlet<'_, S>,
+    ) -> Result<(), S::Error> {
+        self.next += bytes.len() as u64;
+        self.delivered = true;
+        out.data(end, bytes, source)
+    }
+
+    /// The hole up to `to`, if there is one, is a gap.
+    fn give_up<S: Sink>(
+        &mut self,
+        end: usize,
+        to: u64,
+        out: &mut Outlet<'_, S>,
+    ) -> Result<(), S::Error> {
+        if to <= self.next {
+            return Ok(());
+        }
+        if self.gaps.len() >= GAPS_REMEMBERED {
+            self.gaps.pop_front();
+        }
+        self.gaps.push_back((self.next, to));
+        let len = to - self.next;
+        self.next = to;
+        out.gap(end, len)
+    }
+
+    /// The weak byte behind the hole was a keep-alive: it becomes part of the hole.
+    fn drop_weak<S: Sink>(&mut self, end: usize, out: &mut Outlet<'_, S>) {
+        if self.held.pop_first().is_some() {
+            self.weak = self.weak.saturating_sub(1);
+            out.add(end, Counter::KeepAlive, 1);
+        }
+    }
+}
