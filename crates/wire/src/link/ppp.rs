@@ -6,7 +6,8 @@ use crate::depth::Depth;
 use crate::{Decoded, Dropped, Layer, Payload, ip};
 
 /// Address and control of HDLC-like framing, which may be left out (RFC 1661, section 6.6).
-const ALL_STATIONS: [u8; 2] = [0xff, 0x03];
+const ALL_STATIONS: u8 = 0xff;
+const UNNUMBERED: u8 = 0x03;
 /// First bytes of Cisco's HDLC: unicast and multicast.
 const CISCO: [u8; 2] = [0x0f, 0x8f];
 
@@ -20,8 +21,13 @@ mod number {
 
 /// A PPP frame, with or without address and control, its protocol of one or two bytes.
 pub(super) fn decode<'a>(frame: Payload<'a>, depth: Depth) -> Result<Decoded<'a>, Dropped> {
-    let frame = match frame.bytes {
-        [a, b, ..] if [*a, *b] == ALL_STATIONS => frame.after(2, Layer::Link)?,
+    // No protocol number begins with this address: 0x00ff is reserved for its sake (RFC 1661,
+    // section 2).
+    let frame = match frame.peek::<1>(Layer::Link)? {
+        [ALL_STATIONS] => match frame.header::<2>(Layer::Link)? {
+            ([_, UNNUMBERED], rest) => rest,
+            _ => return Err(Dropped::NotIp),
+        },
         _ => frame,
     };
     // The last byte of a protocol number is odd and all others are even, so that a first byte of 0
@@ -101,7 +107,7 @@ mod tests {
 
     #[test]
     fn control_and_compressed_packets_are_not_ip() {
-        for header in [[0xc0, 0x21], [0x00, 0x2d], [0x80, 0x21], [0x00, 0xfd]] {
+        for header in [[0xc0, 0x21], [0x00, 0x2d], [0x80, 0x21], [0x00, 0xfd], [0xff, 0x13]] {
             assert_eq!(read(LinkType::PPP, &[&header, &IPV4]), Err(Dropped::NotIp));
         }
     }
