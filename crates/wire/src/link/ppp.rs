@@ -19,11 +19,17 @@ mod number {
     pub(super) const MPLS_MULTICAST: u16 = 0x0283;
 }
 
-/// A PPP frame, with or without address and control, its protocol of one or two bytes.
+/// A PPP frame, with or without address and control, its protocol of one or two bytes; or one of
+/// Cisco's HDLC, which RFC 1547, section 4.3.1, has beside it.
+///
+/// Only [`LinkType::PPP_HDLC`](crate::LinkType::PPP_HDLC) is said to have the latter, but nDPI's
+/// `BGP_Cisco_hdlc_slarp.pcap` has it under [`LinkType::PPP`](crate::LinkType::PPP), and no protocol
+/// number begins with its addresses.
 pub(super) fn decode<'a>(frame: Payload<'a>, depth: Depth) -> Result<Decoded<'a>, Dropped> {
     // No protocol number begins with this address: 0x00ff is reserved for its sake (RFC 1661,
     // section 2).
     let frame = match frame.peek::<1>(Layer::Link)? {
+        [first] if CISCO.contains(first) => return decode_cisco(frame, depth),
         [ALL_STATIONS] => match frame.header::<2>(Layer::Link)? {
             ([_, UNNUMBERED], rest) => rest,
             _ => return Err(Dropped::NotIp),
@@ -46,14 +52,6 @@ pub(super) fn decode<'a>(frame: Payload<'a>, depth: Depth) -> Result<Decoded<'a>
         // Control protocols, and compressed headers, which no single frame can undo.
         _ => Err(Dropped::NotIp),
     }
-}
-
-/// A frame in HDLC-like framing: PPP, or Cisco's (RFC 1547, section 4.3.1).
-pub(super) fn decode_hdlc<'a>(frame: Payload<'a>, depth: Depth) -> Result<Decoded<'a>, Dropped> {
-    if CISCO.contains(&frame.peek::<1>(Layer::Link)?[0]) {
-        return decode_cisco(frame, depth);
-    }
-    decode(frame, depth)
 }
 
 /// Cisco's HDLC: address, a control byte of 0, an EtherType.
@@ -114,7 +112,7 @@ mod tests {
 
     #[test]
     fn cisco_hdlc_alone_and_among_ppp() {
-        for link in [LinkType::C_HDLC, LinkType::PPP_HDLC] {
+        for link in [LinkType::C_HDLC, LinkType::PPP_HDLC, LinkType::PPP] {
             assert_eq!(read(link, &[&[0x0f, 0, 8, 0], &IPV4]), Ok(IpVersion::V4));
             assert_eq!(read(link, &[&[0x8f, 0, 0x86, 0xdd], &IPV6]), Ok(IpVersion::V6));
             assert_eq!(read(link, &[&[0x8f, 0, 0x80, 0x35], &[0; 20]]), Err(Dropped::NotIp));
