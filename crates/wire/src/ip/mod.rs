@@ -59,7 +59,7 @@ fn fragment<'a>(
     payload: Payload<'a>,
 ) -> Result<Decoded<'a>, Dropped> {
     let Place { layer, id, offset, more } = place;
-    if more && payload.len % 8 != 0 {
+    if more && !payload.len.is_multiple_of(8) {
         let why = "a fragment before the last one ends at no multiple of 8";
         return Err(Dropped::Malformed { layer, why });
     }

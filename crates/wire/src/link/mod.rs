@@ -29,7 +29,7 @@ pub(crate) fn decode<'a>(
     depth: Depth,
 ) -> Result<Decoded<'a>, Dropped> {
     match link {
-        LinkType::ETHERNET => ethernet::decode(frame, depth),
+        LinkType::ETHERNET => ethernet::decode_inner(frame, depth),
         LinkType::LINUX_SLL => sll::decode_v1(frame, depth),
         LinkType::LINUX_SLL2 => sll::decode_v2(frame, depth),
         LinkType::RAW | LinkType::DLT_RAW | LinkType::DLT_RAW_OPENBSD => {
@@ -38,8 +38,7 @@ pub(crate) fn decode<'a>(
         LinkType::IPV4 => ip::v4::decode(frame, depth),
         LinkType::IPV6 => ip::v6::decode(frame, depth),
         LinkType::NULL | LinkType::LOOP => null::decode(frame, depth),
-        LinkType::PPP => ppp::decode(frame, depth),
-        LinkType::PPP_HDLC => ppp::decode_hdlc(frame, depth),
+        LinkType::PPP | LinkType::PPP_HDLC => ppp::decode(frame, depth),
         LinkType::C_HDLC => ppp::decode_cisco(frame, depth),
         LinkType::PPP_ETHER => ppp::decode_session(frame, depth),
         LinkType::IEEE802_11 => ieee80211::decode(frame, ieee80211::Padding::None, depth),

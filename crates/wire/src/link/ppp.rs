@@ -6,7 +6,8 @@ use crate::depth::Depth;
 use crate::{Decoded, Dropped, Layer, Payload, ip};
 
 /// Address and control of HDLC-like framing, which may be left out (RFC 1661, section 6.6).
-const ALL_STATIONS: [u8; 2] = [0xff, 0x03];
+const ALL_STATIONS: u8 = 0xff;
+const UNNUMBERED: u8 = 0x03;
 /// First bytes of Cisco's HDLC: unicast and multicast.
 const CISCO: [u8; 2] = [0x0f, 0x8f];
 
@@ -18,10 +19,21 @@ mod number {
     pub(super) const MPLS_MULTICAST: u16 = 0x0283;
 }
 
-/// A PPP frame, with or without address and control, its protocol of one or two bytes.
+/// A PPP frame, with or without address and control, its protocol of one or two bytes; or one of
+/// Cisco's HDLC, which RFC 1547, section 4.3.1, has beside it.
+///
+/// Only [`LinkType::PPP_HDLC`](crate::LinkType::PPP_HDLC) is said to have the latter, but nDPI's
+/// `BGP_Cisco_hdlc_slarp.pcap` has it under [`LinkType::PPP`](crate::LinkType::PPP), and no protocol
+/// number begins with its addresses.
 pub(super) fn decode<'a>(frame: Payload<'a>, depth: Depth) -> Result<Decoded<'a>, Dropped> {
-    let frame = match frame.bytes {
-        [a, b, ..] if [*a, *b] == ALL_STATIONS => frame.after(2, Layer::Link)?,
+    // No protocol number begins with this address: 0x00ff is reserved for its sake (RFC 1661,
+    // section 2).
+    let frame = match frame.peek::<1>(Layer::Link)? {
+        [first] if CISCO.contains(first) => return decode_cisco(frame, depth),
+        [ALL_STATIONS] => match frame.header::<2>(Layer::Link)? {
+            ([_, UNNUMBERED], rest) => rest,
+            _ => return Err(Dropped::NotIp),
+        },
         _ => frame,
     };
     // The last byte of a protocol number is odd and all others are even, so that a first byte of 0
@@ -40,14 +52,6 @@ pub(super) fn decode<'a>(frame: Payload<'a>, depth: Depth) -> Result<Decoded<'a>
         // Control protocols, and compressed headers, which no single frame can undo.
         _ => Err(Dropped::NotIp),
     }
-}
-
-/// A frame in HDLC-like framing: PPP, or Cisco's (RFC 1547, section 4.3.1).
-pub(super) fn decode_hdlc<'a>(frame: Payload<'a>, depth: Depth) -> Result<Decoded<'a>, Dropped> {
-    if CISCO.contains(&frame.peek::<1>(Layer::Link)?[0]) {
-        return decode_cisco(frame, depth);
-    }
-    decode(frame, depth)
 }
 
 /// Cisco's HDLC: address, a control byte of 0, an EtherType.
@@ -101,14 +105,14 @@ mod tests {
 
     #[test]
     fn control_and_compressed_packets_are_not_ip() {
-        for header in [[0xc0, 0x21], [0x00, 0x2d], [0x80, 0x21], [0x00, 0xfd]] {
+        for header in [[0xc0, 0x21], [0x00, 0x2d], [0x80, 0x21], [0x00, 0xfd], [0xff, 0x13]] {
             assert_eq!(read(LinkType::PPP, &[&header, &IPV4]), Err(Dropped::NotIp));
         }
     }
 
     #[test]
     fn cisco_hdlc_alone_and_among_ppp() {
-        for link in [LinkType::C_HDLC, LinkType::PPP_HDLC] {
+        for link in [LinkType::C_HDLC, LinkType::PPP_HDLC, LinkType::PPP] {
             assert_eq!(read(link, &[&[0x0f, 0, 8, 0], &IPV4]), Ok(IpVersion::V4));
             assert_eq!(read(link, &[&[0x8f, 0, 0x86, 0xdd], &IPV6]), Ok(IpVersion::V6));
             assert_eq!(read(link, &[&[0x8f, 0, 0x80, 0x35], &[0; 20]]), Err(Dropped::NotIp));

@@ -1,0 +1,137 @@
+//! Frames that were cut, broken or made up: nothing panics, and nothing is found that is not there.
+
+mod packets;
+
+use packets::{carried, packet};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use std::net::IpAddr;
+use wire::{Decoded, Dropped, Frame, LinkType, Payload, decode, decode_reassembled};
+
+/// Every link type that is read, and one that is not.
+fn link_types() -> impl Iterator<Item = LinkType> {
+    let known = (0..=u16::MAX).map(LinkType).filter(|link| link.is_known());
+    known.chain([LinkType(147)])
+}
+
+fn payload_of<'a>(decoded: &Decoded<'a>) -> Payload<'a> {
+    match decoded {
+        Decoded::Datagram(datagram) => datagram.body.payload(),
+        Decoded::Fragment(fragment) => fragment.payload,
+    }
+}
+
+/// What was found lies inside the frame and is no longer than it was.
+fn check(bytes: &[u8], wire_len: u32, result: &Result<Decoded<'_>, Dropped>) {
+    match result {
+        Ok(decoded) => {
+            let payload = payload_of(decoded);
+            assert!(payload.len as usize >= payload.bytes.len());
+            assert!(payload.len as usize <= bytes.len().max(wire_len as usize));
+            let (outer, inner) = (bytes.as_ptr_range(), payload.bytes.as_ptr_range());
+            assert!(
+                payload.bytes.is_empty() || outer.start <= inner.start && inner.end <= outer.end
+            );
+        }
+        Err(Dropped::Truncated { needed, found, .. }) => {
+            assert!(found < needed);
+            assert!(*found as usize <= bytes.len() && bytes.len() < wire_len as usize);
+        }
+        Err(_) => {}
+    }
+}
+
+/// Decodes, and goes on where a fragment ends, as if it were a whole datagram.
+fn decode_and_check(link: LinkType, bytes: &[u8], wire_len: u32) {
+    let mut result = decode(&Frame { link, bytes, wire_len });
+    check(bytes, wire_len, &result);
+    while let Ok(Decoded::Fragment(f)) = result {
+        result = decode_reassembled(f.src, f.dst, f.protocol, f.payload);
+        check(f.payload.bytes, f.payload.len, &result);
+        // Over IPv4 a fragment's payload never is a fragment; over IPv6 each takes 8 bytes.
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_snapped_frame_gives_what_is_left_or_says_what_was_cut(packet in packet()) {
+        for (link, bytes) in carried(&packet) {
+            let wire_len = bytes.len() as u32;
+            let whole = decode(&Frame { link, bytes: &bytes, wire_len }).expect("a good frame");
+            let whole = payload_of(&whole);
+            for captured in 0..bytes.len() {
+                let bytes = &bytes[..captured];
+                let result = decode(&Frame { link, bytes, wire_len });
+                check(bytes, wire_len, &result);
+                match result {
+                    Ok(decoded) => {
+                        let payload = payload_of(&decoded);
+                        prop_assert_eq!(payload.len, whole.len);
+                        prop_assert!(whole.bytes.starts_with(payload.bytes));
+                        prop_assert_eq!(payload.missing(), wire_len - captured as u32);
+                    }
+                    Err(Dropped::Truncated { .. }) => {}
+                    Err(other) => prop_assert!(false, "link type {}, {}: {}", link, captured, other),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_frame_that_ended_early_on_the_wire_is_survived(packet in packet()) {
+        for (link, bytes) in carried(&packet) {
+            for sent in 0..bytes.len() {
+                decode_and_check(link, &bytes[..sent], sent as u32);
+            }
+        }
+    }
+
+    #[test]
+    fn broken_frames_are_survived(
+        packet in packet(),
+        damage in vec((0..120usize, any::<u8>()), 1..6),
+        beyond in 0..100u32,
+    ) {
+        for (link, mut bytes) in carried(&packet) {
+            for &(at, value) in &damage {
+                if let Some(byte) = bytes.get_mut(at) {
+                    *byte = value;
+                }
+            }
+            decode_and_check(link, &bytes, bytes.len() as u32 + beyond);
+        }
+    }
+
+    #[test]
+    fn noise_is_survived(bytes in vec(any::<u8>(), 0..200), wire_len in 0..300u32) {
+        for link in link_types() {
+            decode_and_check(link, &bytes, wire_len.max(bytes.len() as u32));
+        }
+    }
+
+    #[test]
+    fn headers_of_few_values_are_survived(
+        // Values that headers are made of, so that noise gets deep.
+        bytes in vec(prop_oneof![
+            Just(0u8), Just(1), Just(2), Just(3), Just(4), Just(6), Just(8), Just(9), Just(17),
+            Just(0x11), Just(0x21), Just(0x45), Just(0x60), Just(0x81), Just(0x88), Just(0x64),
+            Just(0xaa), Just(43), Just(44), Just(51), Just(60), any::<u8>(),
+        ], 0..120),
+    ) {
+        for link in link_types() {
+            decode_and_check(link, &bytes, bytes.len() as u32);
+        }
+    }
+
+    #[test]
+    fn any_reassembled_payload_is_survived(
+        bytes in vec(any::<u8>(), 0..100),
+        len in 0..200u32,
+        protocol in any::<u8>(),
+        v6 in any::<bool>(),
+    ) {
+        let end: IpAddr = if v6 { [0; 16].into() } else { [0; 4].into() };
+        let result = decode_reassembled(end, end, protocol, Payload { bytes: &bytes, len });
+        check(&bytes, len.max(bytes.len() as u32), &result);
+    }
+}
