@@ -27,6 +27,7 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod filter;
 mod format;
 mod packet;
 mod reader;
@@ -35,5 +36,6 @@ mod testing;
 mod window;
 
 pub use error::{ReadError, Reason};
+pub use filter::{Filter, FilterError, Verdict};
 pub use packet::Packet;
 pub use reader::Reader;
