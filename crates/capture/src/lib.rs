@@ -29,6 +29,7 @@
 mod error;
 mod filter;
 mod format;
+mod inputs;
 mod packet;
 mod reader;
 #[cfg(test)]
@@ -37,5 +38,6 @@ mod window;
 
 pub use error::{ReadError, Reason};
 pub use filter::{Filter, FilterError, Verdict};
+pub use inputs::{Input, Inputs, InputsError, Order};
 pub use packet::Packet;
 pub use reader::Reader;

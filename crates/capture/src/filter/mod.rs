@@ -53,7 +53,11 @@ pub enum FilterError {
 #[derive(Clone, Debug)]
 pub struct Filter {
     expression: String,
-    compiled: HashMap<LinkType, Compiled>,
+    compiled: Vec<(LinkType, Compiled)>,
+    /// Where each link type stands in `compiled`.
+    places: HashMap<LinkType, usize>,
+    /// The place asked last: nearly always the one asked next.
+    last: usize,
 }
 
 /// The expression for one link type.
@@ -74,13 +78,15 @@ enum Refusal {
     /// libpcap has found that no packet can match.
     RejectsAll(String),
     Message(String),
+    #[cfg_attr(feature = "libpcap", expect(dead_code, reason = "it is there"))]
     NoLibpcap,
 }
 
 impl Filter {
     /// A filter that is not compiled yet: [`check`](Self::check) tells whether it can be.
     pub fn new(expression: &str) -> Self {
-        Self { expression: expression.to_owned(), compiled: HashMap::new() }
+        let expression = expression.to_owned();
+        Self { expression, compiled: Vec::new(), places: HashMap::new(), last: 0 }
     }
 
     /// The expression.
@@ -95,10 +101,7 @@ impl Filter {
     pub fn check(&mut self, link: LinkType) -> Result<(), FilterError> {
         let expression = self.expression.clone();
         match compile(&self.expression, link) {
-            Ok(compiled) => {
-                self.compiled.insert(link, compiled);
-                Ok(())
-            }
+            Ok(_) => Ok(()),
             Err(Refusal::RejectsAll(message) | Refusal::Message(message)) => {
                 Err(FilterError::Compile { expression, link, message })
             }
@@ -109,14 +112,7 @@ impl Filter {
     /// Judges a packet of which `bytes` were captured and which had `wire_len` bytes on the wire.
     #[inline]
     pub fn matches(&mut self, link: LinkType, bytes: &[u8], wire_len: u32) -> Verdict {
-        let Self { expression, compiled } = self;
-        let compiled = compiled.entry(link).or_insert_with(|| {
-            compile(expression, link).unwrap_or_else(|refusal| match refusal {
-                Refusal::RejectsAll(_) => Compiled::Never,
-                Refusal::Message(_) | Refusal::NoLibpcap => Compiled::Undefined,
-            })
-        });
-        let matched = match compiled {
+        let matched = match self.compiled_for(link) {
             Compiled::Program(program) => program.matches(bytes, wire_len),
             Compiled::Loopback(program, families) => match families.translate(bytes) {
                 Some(frame) => program.matches(frame, wire_len),
@@ -126,6 +122,28 @@ impl Filter {
             Compiled::Undefined => return Verdict::Undefined,
         };
         if matched { Verdict::Match } else { Verdict::NoMatch }
+    }
+
+    #[inline]
+    fn compiled_for(&mut self, link: LinkType) -> &mut Compiled {
+        if self.compiled.get(self.last).is_none_or(|last| last.0 != link) {
+            self.turn_to(link);
+        }
+        &mut self.compiled[self.last].1
+    }
+
+    /// Makes `last` the place of `link`, compiling the expression where that is new.
+    #[cold]
+    fn turn_to(&mut self, link: LinkType) {
+        let Self { expression, compiled, places, last } = self;
+        *last = *places.entry(link).or_insert_with(|| {
+            let program = compile(expression, link).unwrap_or_else(|refusal| match refusal {
+                Refusal::RejectsAll(_) => Compiled::Never,
+                Refusal::Message(_) | Refusal::NoLibpcap => Compiled::Undefined,
+            });
+            compiled.push((link, program));
+            compiled.len() - 1
+        });
     }
 }
 
