@@ -2,7 +2,7 @@
 
 use crate::reader::Reader;
 use crate::{Packet, ReadError};
-use std::fmt;
+use std::borrow::Cow;
 use std::io::stdin;
 use std::path::{Path, PathBuf};
 
@@ -61,10 +61,10 @@ impl Input {
     }
 
     /// Its name for people.
-    pub fn name(&self) -> impl fmt::Display {
+    pub fn name(&self) -> Cow<'_, str> {
         match self.kind {
-            Kind::StandardInput => "standard input".to_owned(),
-            _ => self.path.to_string_lossy().into_owned(),
+            Kind::StandardInput => "standard input".into(),
+            _ => self.path.to_string_lossy(),
         }
     }
 
@@ -293,6 +293,6 @@ mod tests {
         assert_eq!(inputs.iter().next().unwrap().length(), Some(each));
         let with_stream = Inputs::order(["-"], Order::FirstPacket).unwrap();
         assert_eq!(with_stream.length(), None);
-        assert_eq!(with_stream.iter().next().unwrap().name().to_string(), "standard input");
+        assert_eq!(with_stream.iter().next().unwrap().name(), "standard input");
     }
 }

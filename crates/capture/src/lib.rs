@@ -30,6 +30,8 @@ mod error;
 mod filter;
 mod format;
 mod inputs;
+#[cfg(test)]
+mod oracle;
 mod packet;
 mod reader;
 #[cfg(test)]
