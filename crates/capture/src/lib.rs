@@ -27,7 +27,11 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod filter;
 mod format;
+mod inputs;
+#[cfg(test)]
+mod oracle;
 mod packet;
 mod reader;
 #[cfg(test)]
@@ -35,5 +39,7 @@ mod testing;
 mod window;
 
 pub use error::{ReadError, Reason};
+pub use filter::{Filter, FilterError, Verdict};
+pub use inputs::{Input, Inputs, InputsError, Order};
 pub use packet::Packet;
 pub use reader::Reader;
