@@ -178,3 +178,56 @@ impl Sink for Output {
         hand_on!(self, closed(handle, report))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::{chunk, connection, gap, report, source};
+    use flow::Side;
+    use std::io;
+    use tempfile::TempDir;
+
+    /// Runs one connection through the output and tells what it left in the directory.
+    fn left_by(config: OutputConfig) -> (bool, usize) {
+        let parent = TempDir::new().unwrap();
+        let dir = parent.path().join("a/b");
+        let config = OutputConfig { dir: dir.clone(), metadata: true, ..config };
+        let mut output = Output::new(&config, Box::new(io::sink()), Box::new(io::sink()));
+        assert!(!dir.exists());
+        output.prepare().unwrap();
+        let c = connection(6, "10.0.0.2:1", "10.0.0.1:80", 9);
+        let handle = output.opened(&c).unwrap();
+        output.data(handle, &c, &chunk(Side::Zero, 0, b"x", source(9, 1, 1))).unwrap();
+        output.gap(handle, &c, &gap(Side::Zero, 1, 1, source(9, 1, 1))).unwrap();
+        output
+            .conflict(handle, &c, &Conflict { side: Side::Zero, source: source(9, 1, 1) })
+            .unwrap();
+        output.flush().unwrap();
+        output.settled(handle, &c).unwrap();
+        output.closed(handle, &report(&c)).unwrap();
+        output.finish().unwrap();
+        let files = if dir.exists() { std::fs::read_dir(&dir).unwrap().count() } else { 0 };
+        (dir.exists(), files)
+    }
+
+    #[test]
+    fn only_files_touch_the_directory() {
+        let config = OutputConfig::default();
+        assert_eq!(left_by(config.clone()), (true, 2));
+        assert_eq!(left_by(OutputConfig { console: true, ..config.clone() }), (false, 0));
+        assert_eq!(left_by(OutputConfig { dry_run: true, ..config }), (false, 0));
+    }
+
+    #[test]
+    fn what_is_held_is_written_when_a_run_stops_early() {
+        let dir = TempDir::new().unwrap();
+        let config = OutputConfig { dir: dir.path().into(), ..OutputConfig::default() };
+        let mut output = Output::new(&config, Box::new(io::sink()), Box::new(io::sink()));
+        let c = connection(6, "10.0.0.2:1", "10.0.0.1:80", 9);
+        let handle = output.opened(&c).unwrap();
+        output.data(handle, &c, &chunk(Side::Zero, 0, b"x", source(9, 1, 1))).unwrap();
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+        output.finish().unwrap();
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+}

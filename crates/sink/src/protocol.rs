@@ -23,6 +23,13 @@ const NAMES: [&str; 143] = [
     "MOBILITY HEADER", "UDPLITE", "MPLS-IN-IP", "MANET", "HIP", "SHIM6", "WESP", "ROHC",
 ];
 
+/// The name of an IP protocol: `TCP`, `IPV6-ICMP`, or `IP(253)` where it has none.
+pub fn protocol_name(protocol: u8) -> String {
+    let mut out = Vec::new();
+    push_protocol(&mut out, protocol);
+    String::from_utf8(out).expect("names of protocols are ASCII")
+}
+
 /// Appends the protocol's name, or `IP(n)` where it has none.
 pub(crate) fn push_protocol(out: &mut Vec<u8>, protocol: u8) {
     match NAMES.get(usize::from(protocol)) {
@@ -56,12 +63,6 @@ mod tests {
     use super::*;
     use std::collections::HashSet;
 
-    fn name(protocol: u8) -> String {
-        let mut out = Vec::new();
-        push_protocol(&mut out, protocol);
-        String::from_utf8(out).unwrap()
-    }
-
     fn in_file_name(protocol: u8) -> String {
         let mut out = Vec::new();
         push_protocol_in_file_name(&mut out, protocol);
@@ -81,14 +82,14 @@ mod tests {
             (139, "HIP"), (142, "ROHC"),
         ];
         for (number, expected) in expected {
-            assert_eq!(name(number), expected);
+            assert_eq!(protocol_name(number), expected);
         }
     }
 
     #[test]
     fn numbers_without_a_name_are_printed() {
         for number in [61, 63, 68, 99, 114, 143, 253, 255] {
-            assert_eq!(name(number), format!("IP({number})"));
+            assert_eq!(protocol_name(number), format!("IP({number})"));
         }
     }
 

@@ -216,12 +216,13 @@ impl Store {
     /// Writes a stream's bytes, the file left open.
     fn write_out(&mut self, id: u32) -> Result<(), SinkError> {
         if self.streams[id].file.is_none() {
-            let stream = &self.streams[id];
+            let stream = &mut self.streams[id];
             let (slot, index) = (stream.slot, usize::from(stream.index));
-            let name = stream.name.clone();
-            let file = self.open_file(&name, self.slots[slot].created[index])?;
+            let name = std::mem::take(&mut stream.name);
+            let file = self.open_file(&name, self.slots[slot].created[index]);
+            self.streams[id].name = name;
+            self.streams[id].file = Some(file?);
             self.slots[slot].created[index] = true;
-            self.streams[id].file = Some(file);
         }
         self.open.touch(id);
         let stream = &mut self.streams[id];
@@ -281,4 +282,204 @@ fn make_room(buffer: &mut Vec<u8>, more: usize) {
 fn lengthen(file: &Option<File>, len: u64) -> io::Result<()> {
     let Some(file) = file else { return Ok(()) };
     file.set_len(file.metadata()?.len().saturating_add(len))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+    use tempfile::TempDir;
+
+    fn store(dir: &TempDir, max_open: usize, budget: usize) -> Store {
+        Store::new(dir.path().into(), max_open, budget)
+    }
+
+    fn append(store: &mut Store, slot: u32, name: &str, bytes: &[u8]) {
+        let write = |buffer: &mut Vec<u8>| buffer.extend_from_slice(bytes);
+        store.append(slot, 0, || name.into(), bytes.len(), write).unwrap();
+    }
+
+    /// All files of a directory with their contents.
+    fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+        let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap());
+        entries
+            .map(|e| (e.file_name().into_string().unwrap(), std::fs::read(e.path()).unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn a_small_file_appears_when_its_connection_is_settled() {
+        let dir = TempDir::new().unwrap();
+        let mut store = store(&dir, 9, 1 << 20);
+        let slot = store.insert(7);
+        append(&mut store, slot, "a", b"one ");
+        append(&mut store, slot, "a", b"two");
+        assert!(contents(dir.path()).is_empty());
+        store.settle(slot).unwrap();
+        assert_eq!(contents(dir.path())["a"], b"one two");
+        assert_eq!((store.held, store.open.len()), (0, 0));
+        append(&mut store, slot, "a", b", late");
+        store.remove(slot).unwrap();
+        assert_eq!(contents(dir.path())["a"], b"one two, late");
+    }
+
+    #[test]
+    fn a_large_buffer_is_written_and_its_file_stays_open() {
+        let dir = TempDir::new().unwrap();
+        let mut store = store(&dir, 9, 1 << 20);
+        let slot = store.insert(0);
+        append(&mut store, slot, "a", &[1; WRITE_AT - 1]);
+        assert!(contents(dir.path()).is_empty());
+        append(&mut store, slot, "a", &[2; 2]);
+        assert_eq!(contents(dir.path())["a"].len(), WRITE_AT + 1);
+        assert_eq!(store.open.len(), 1);
+        assert!(store.held < 2 * WRITE_AT, "{}", store.held);
+        append(&mut store, slot, "a", &vec![3; 10 * WRITE_AT]);
+        assert!(store.held < 2 * WRITE_AT, "{}", store.held);
+    }
+
+    #[test]
+    fn with_one_descriptor_files_take_turns() {
+        let dir = TempDir::new().unwrap();
+        let mut store = store(&dir, 1, 1 << 30);
+        let slots: Vec<u32> = (0..5).map(|n| store.insert(n)).collect();
+        let piece = vec![b'x'; WRITE_AT];
+        for _ in 0..3 {
+            for &slot in &slots {
+                append(&mut store, slot, &slot.to_string(), &piece);
+                assert_eq!(store.open.len(), 1);
+            }
+        }
+        store.write_file("m", b"metadata").unwrap();
+        assert_eq!(store.open.len(), 0);
+        store.finish().unwrap();
+        for &slot in &slots {
+            assert_eq!(contents(dir.path())[&slot.to_string()].len(), 3 * WRITE_AT);
+        }
+    }
+
+    #[test]
+    fn over_the_budget_the_least_recently_active_is_written() {
+        let dir = TempDir::new().unwrap();
+        let mut store = store(&dir, 9, 7000);
+        let slots: Vec<u32> = (0..3).map(|n| store.insert(n)).collect();
+        append(&mut store, slots[0], "a", &[1; 2000]);
+        append(&mut store, slots[1], "b", &[2; 2000]);
+        append(&mut store, slots[0], "a", &[1; 1]);
+        append(&mut store, slots[2], "c", &[3; 2000]);
+        assert_eq!(contents(dir.path()).into_keys().collect::<Vec<_>>(), ["b"]);
+        assert!(store.held <= 7000);
+        append(&mut store, slots[1], "b", &[2; 2000]);
+        assert_eq!(contents(dir.path()).into_keys().collect::<Vec<_>>(), ["a", "b"]);
+        store.finish().unwrap();
+        assert_eq!(contents(dir.path())["b"], [2; 4000]);
+    }
+
+    #[test]
+    fn a_connection_with_nothing_to_write_costs_sixteen_bytes() {
+        assert_eq!(size_of::<Slot>(), 16);
+    }
+
+    #[test]
+    fn long_runs_of_zeros_take_no_room() {
+        let dir = TempDir::new().unwrap();
+        let mut store = store(&dir, 9, 1 << 20);
+        let slot = store.insert(0);
+        append(&mut store, slot, "a", b"x");
+        store.append_zeros(slot, 0, || "a".into(), 3).unwrap();
+        store.append_zeros(slot, 0, || "a".into(), 1 << 30).unwrap();
+        append(&mut store, slot, "a", b"y");
+        store.append_zeros(slot, 0, || "a".into(), 1 << 30).unwrap();
+        store.remove(slot).unwrap();
+        let path = dir.path().join("a");
+        assert_eq!(path.metadata().unwrap().len(), (2 << 30) + 5);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::{FileExt, MetadataExt};
+            assert!(path.metadata().unwrap().blocks() < 100);
+            let file = File::open(&path).unwrap();
+            let mut around = [9; 3];
+            file.read_exact_at(&mut around, (1 << 30) + 3).unwrap();
+            assert_eq!(around, [0, b'y', 0]);
+        }
+    }
+
+    #[test]
+    fn a_directory_that_vanished_is_an_error_that_names_the_file() {
+        let dir = TempDir::new().unwrap();
+        let inner = dir.path().join("deep/er");
+        let mut store = Store::new(inner.clone(), 9, 1 << 20);
+        store.prepare().unwrap();
+        let slot = store.insert(0);
+        append(&mut store, slot, "a.txt", b"x");
+        std::fs::remove_dir(&inner).unwrap();
+        let error = store.settle(slot).unwrap_err();
+        assert_eq!(error.to_string(), format!("cannot open {}", inner.join("a.txt").display()));
+        assert!(std::error::Error::source(&error).is_some());
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_is_an_error() {
+        let dir = TempDir::new().unwrap();
+        std::fs::write(dir.path().join("file"), b"").unwrap();
+        let inner = dir.path().join("file/dir");
+        let error = Store::new(inner.clone(), 9, 9).prepare().unwrap_err();
+        assert_eq!(error.to_string(), format!("cannot create {}", inner.display()));
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Append { slot: usize, index: usize, len: usize },
+        Zeros { slot: usize, index: usize, len: u64 },
+        Settle { slot: usize },
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let len = prop_oneof![4 => 1usize..300, 1 => WRITE_AT - 10..WRITE_AT + 10];
+        prop_oneof![
+            8 => (0usize..6, 0usize..2, len)
+                .prop_map(|(slot, index, len)| Step::Append { slot, index, len }),
+            1 => (0usize..6, 0usize..2, prop_oneof![1..200u64, HOLE_AT..HOLE_AT + 9])
+                .prop_map(|(slot, index, len)| Step::Zeros { slot, index, len }),
+            1 => (0usize..6).prop_map(|slot| Step::Settle { slot }),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn limits_never_change_a_byte(
+            steps in proptest::collection::vec(step(), 1..60),
+            max_open in 1usize..4,
+            budget in prop_oneof![0..4000usize, Just(1 << 30)],
+        ) {
+            let dir = TempDir::new().unwrap();
+            let mut store = store(&dir, max_open, budget);
+            let slots: Vec<u32> = (0..6).map(|n| store.insert(n)).collect();
+            let mut expected: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+            for (n, step) in steps.into_iter().enumerate() {
+                match step {
+                    Step::Append { slot, index, len } => {
+                        let name = format!("{slot}-{index}");
+                        let bytes = vec![n as u8; len];
+                        expected.entry(name.clone()).or_default().extend(&bytes);
+                        store.append(slots[slot], index, || name.into(), len, |b| b.extend(&bytes)).unwrap();
+                    }
+                    Step::Zeros { slot, index, len } => {
+                        let name = format!("{slot}-{index}");
+                        let file = expected.entry(name.clone()).or_default();
+                        file.resize(file.len() + len as usize, 0);
+                        store.append_zeros(slots[slot], index, || name.into(), len).unwrap();
+                    }
+                    Step::Settle { slot } => store.settle(slots[slot]).unwrap(),
+                }
+                prop_assert!(store.open.len() <= max_open);
+                prop_assert!(store.held <= budget);
+            }
+            store.finish().unwrap();
+            prop_assert_eq!(store.held, 0);
+            prop_assert_eq!(contents(dir.path()), expected);
+        }
+    }
 }

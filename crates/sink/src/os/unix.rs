@@ -57,3 +57,70 @@ fn is_not_plain(error: &io::Error) -> bool {
 pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fs::{CWD, FileType, Mode};
+    use std::io::Write;
+    use std::os::unix::fs::symlink;
+    use tempfile::TempDir;
+
+    fn refused(path: &Path) {
+        for opened in [create(path), append(path)] {
+            let error = opened.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::AlreadyExists, "{error}");
+            assert!(error.to_string().contains("link or a special file"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_leftover_is_replaced_then_appended_to() {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("a");
+        std::fs::write(&path, "left by an earlier run").unwrap();
+        create(&path).unwrap().write_all(b"one").unwrap();
+        append(&path).unwrap().write_all(b" two").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"one two");
+    }
+
+    #[test]
+    fn what_is_appended_to_must_be_there() {
+        let dir = TempDir::new().unwrap();
+        let error = append(&dir.path().join("a")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn links_are_refused_and_what_they_name_stays() {
+        let dir = TempDir::new().unwrap();
+        let precious = dir.path().join("precious");
+        std::fs::write(&precious, "keep").unwrap();
+        let (soft, hard) = (dir.path().join("soft"), dir.path().join("hard"));
+        symlink(&precious, &soft).unwrap();
+        std::fs::hard_link(&precious, &hard).unwrap();
+        let dangling = dir.path().join("dangling");
+        symlink(dir.path().join("nothing"), &dangling).unwrap();
+        for path in [&soft, &hard, &dangling] {
+            refused(path);
+        }
+        assert_eq!(std::fs::read(&precious).unwrap(), b"keep");
+        assert!(!dir.path().join("nothing").exists());
+    }
+
+    #[test]
+    fn special_files_are_refused_without_waiting() {
+        let dir = TempDir::new().unwrap();
+        let (fifo, socket) = (dir.path().join("fifo"), dir.path().join("socket"));
+        rustix::fs::mknodat(CWD, &fifo, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        std::fs::create_dir(dir.path().join("dir")).unwrap();
+        for path in [&fifo, &socket, &dir.path().join("dir")] {
+            refused(path);
+        }
+        // Somebody reads the FIFO, so that opening it succeeds.
+        let read = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::NONBLOCK;
+        let _reader = rustix::fs::open(&fifo, read, Mode::empty()).unwrap();
+        refused(&fifo);
+    }
+}
