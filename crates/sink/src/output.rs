@@ -64,7 +64,6 @@ impl OutputConfig {
 
 /// One of the sinks, as an [`OutputConfig`] says. One serves any number of connections; workers have
 /// one each, and share out `max_open` and `write_budget`.
-#[expect(clippy::large_enum_variant, reason = "there is one a worker, and it stays where it is")]
 pub enum Output {
     /// Files.
     Files(FileSink),
