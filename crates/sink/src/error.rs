@@ -1,0 +1,34 @@
+//! Why output cannot go on.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Output failed; it always says where. The reason is the error's source.
+#[derive(Debug, thiserror::Error)]
+pub enum SinkError {
+    /// A file or the output directory.
+    #[error("cannot {action} {}", path.display())]
+    File {
+        /// What was tried: `create`, `write`, …
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A stream of the console.
+    #[error("cannot write to {stream}")]
+    Console {
+        /// `standard output` or `standard error`.
+        stream: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl SinkError {
+    /// Did whoever reads the console stop reading, as `head` does? That is an end, not a failure.
+    pub fn is_closed_pipe(&self) -> bool {
+        matches!(self, Self::Console { source, .. } if source.kind() == io::ErrorKind::BrokenPipe)
+    }
+}

@@ -1,0 +1,333 @@
+//! Connections as files.
+
+use crate::format::{Format, Formatter, GapBytes};
+use crate::metadata::{self, Layout};
+use crate::name::{Namer, Parts};
+use crate::store::Store;
+use crate::{OutputConfig, SinkError};
+use flow::{Chunk, Connection, Gap, Report, Side, Sink};
+
+/// Writes each connection to a file, or each side to its own, and on request what is known of it to
+/// another.
+///
+/// A file appears with its first byte. Nothing is created until then but the directory, by
+/// [`prepare`](Self::prepare).
+pub struct FileSink {
+    namer: Namer,
+    formatter: Formatter,
+    separate_sides: bool,
+    metadata: bool,
+    store: Store,
+    scratch: Vec<u8>,
+}
+
+impl FileSink {
+    /// A sink as `config` says.
+    pub fn new(config: &OutputConfig) -> Self {
+        Self {
+            namer: Namer::new(config.utc),
+            formatter: config.formatter(),
+            separate_sides: config.separate_sides,
+            metadata: config.metadata,
+            store: Store::new(config.dir.clone(), config.max_open, config.write_budget),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Creates the output directory, with those above it.
+    ///
+    /// # Errors
+    /// When that fails.
+    pub fn prepare(&self) -> Result<(), SinkError> {
+        self.store.prepare()
+    }
+
+    /// Writes what is held of connections that are not over and closes all files.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn finish(&mut self) -> Result<(), SinkError> {
+        self.store.finish()
+    }
+
+    /// The side whose file takes what `side` sends. Equal ends have one name for both.
+    fn file_side(&self, connection: &Connection, side: Side) -> Side {
+        if self.separate_sides && !connection.key().ends_are_equal() { side } else { Side::Zero }
+    }
+
+    fn extension(&self) -> &'static str {
+        match self.formatter.format {
+            Format::Json => ".json",
+            Format::Raw | Format::Headers => ".txt",
+        }
+    }
+
+    fn write_metadata(&mut self, number: u32, report: &Report) -> Result<(), SinkError> {
+        let extension = self.extension();
+        let name = file_name(
+            &mut self.namer,
+            &report.into(),
+            Side::Zero,
+            number,
+            &["-metadata", extension],
+        );
+        self.scratch.clear();
+        if self.formatter.format == Format::Json {
+            metadata::push_json(&mut self.scratch, report, Layout::Lines);
+        } else {
+            metadata::push_text(&mut self.scratch, report, &mut self.namer);
+        }
+        self.store.write_file(&name, &self.scratch)
+    }
+}
+
+/// The name of a file, `from`'s end first.
+fn file_name(
+    namer: &mut Namer,
+    parts: &Parts,
+    from: Side,
+    number: u32,
+    endings: &[&str],
+) -> Box<str> {
+    let mut name = Vec::with_capacity(96);
+    namer.push(&mut name, parts, from, number);
+    for ending in endings {
+        name.extend_from_slice(ending.as_bytes());
+    }
+    String::from_utf8(name).expect("a name is ASCII").into_boxed_str()
+}
+
+impl Sink for FileSink {
+    type Handle = u32;
+    type Error = SinkError;
+
+    fn opened(&mut self, connection: &Connection) -> Result<u32, SinkError> {
+        Ok(self.store.insert(self.namer.number(connection)))
+    }
+
+    fn data(
+        &mut self,
+        handle: u32,
+        connection: &Connection,
+        chunk: &Chunk<'_>,
+    ) -> Result<(), SinkError> {
+        let side = self.file_side(connection, chunk.side);
+        let (number, extension) = (self.store.tag(handle), self.extension());
+        let Self { namer, formatter, store, .. } = self;
+        let room = match formatter.format {
+            Format::Raw => chunk.bytes.len(),
+            Format::Headers => chunk.bytes.len() + 80,
+            // The formatter knows better.
+            Format::Json => 0,
+        };
+        store.append(
+            handle,
+            side.index(),
+            || file_name(namer, &connection.into(), side, number, &[extension]),
+            room,
+            |buffer| formatter.push_chunk(buffer, connection.first().time, chunk, None),
+        )
+    }
+
+    fn gap(&mut self, handle: u32, connection: &Connection, gap: &Gap) -> Result<(), SinkError> {
+        let side = self.file_side(connection, gap.side);
+        let (number, extension) = (self.store.tag(handle), self.extension());
+        let Self { namer, formatter, store, .. } = self;
+        let name = || file_name(namer, &connection.into(), side, number, &[extension]);
+        match formatter.gap_bytes(gap) {
+            GapBytes::None => Ok(()),
+            GapBytes::Zeros(len) => store.append_zeros(handle, side.index(), name, len),
+            GapBytes::Record => store.append(handle, side.index(), name, 0, |buffer| {
+                formatter.push_gap(buffer, connection.first().time, gap, None);
+            }),
+        }
+    }
+
+    fn settled(&mut self, handle: u32, _connection: &Connection) -> Result<(), SinkError> {
+        self.store.settle(handle)
+    }
+
+    fn closed(&mut self, handle: u32, report: &Report) -> Result<(), SinkError> {
+        let number = self.store.tag(handle);
+        self.store.remove(handle)?;
+        if self.metadata {
+            self.write_metadata(number, report)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::GapStyle;
+    use crate::samples::{chunk, connection, gap, report, source};
+    use std::collections::BTreeMap;
+    use tempfile::TempDir;
+
+    const NAME: &str = "19700101000009-TCP-10.0.0.2.40000-10.0.0.1.80";
+    const SWAPPED: &str = "19700101000009-TCP-10.0.0.1.80-10.0.0.2.40000";
+
+    fn http() -> Connection {
+        connection(6, "10.0.0.2:40000", "10.0.0.1:80", 9)
+    }
+
+    /// What is in the directory after a request, a gap of 5 bytes and the end of a response.
+    fn files_of(config: OutputConfig) -> BTreeMap<String, String> {
+        let dir = TempDir::new().unwrap();
+        let mut sink = FileSink::new(&OutputConfig { dir: dir.path().into(), utc: true, ..config });
+        let c = http();
+        let handle = sink.opened(&c).unwrap();
+        let request = chunk(Side::Zero, 0, b"GET /\r\n", source(9, 100, 4));
+        sink.data(handle, &c, &request).unwrap();
+        sink.gap(handle, &c, &gap(Side::One, 0, 5, source(9, 200, 6))).unwrap();
+        sink.data(handle, &c, &chunk(Side::One, 5, b"OK\xFF", source(9, 150, 5))).unwrap();
+        sink.settled(handle, &c).unwrap();
+        sink.closed(handle, &report(&c)).unwrap();
+        sink.finish().unwrap();
+        read(&dir)
+    }
+
+    fn read(dir: &TempDir) -> BTreeMap<String, String> {
+        let entries = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap());
+        entries
+            .map(|e| {
+                let bytes = std::fs::read(e.path()).unwrap();
+                let latin1 = bytes.iter().map(|&b| char::from(b)).collect();
+                (e.file_name().into_string().unwrap(), latin1)
+            })
+            .collect()
+    }
+
+    fn expect(config: OutputConfig, expected: &[(&str, &str)]) {
+        let expected: BTreeMap<String, String> =
+            expected.iter().map(|(name, text)| ((*name).into(), (*text).into())).collect();
+        assert_eq!(files_of(config), expected);
+    }
+
+    fn default() -> OutputConfig {
+        OutputConfig::default()
+    }
+
+    #[test]
+    fn raw_files_hold_both_sides_in_order() {
+        let name = format!("{NAME}.txt");
+        expect(default(), &[(&name, "GET /\r\nOK\u{FF}")]);
+        let marked = OutputConfig { gap: GapStyle::Marker, ..default() };
+        expect(marked, &[(&name, "GET /\r\n[5 bytes missing]OK\u{FF}")]);
+        let zeros = OutputConfig { gap: GapStyle::Zero, ..default() };
+        expect(zeros, &[(&name, "GET /\r\n\0\0\0\0\0OK\u{FF}")]);
+    }
+
+    #[test]
+    fn sides_apart_have_the_ends_swapped() {
+        let names = [NAME, SWAPPED].map(|name| format!("{name}.txt"));
+        let apart = OutputConfig { separate_sides: true, ..default() };
+        expect(apart, &[(&names[0], "GET /\r\n"), (&names[1], "OK\u{FF}")]);
+    }
+
+    #[test]
+    fn headers_tell_of_chunks_and_gaps() {
+        let headers = OutputConfig { format: Format::Headers, gap: GapStyle::Zero, ..default() };
+        let expected = "\r\n{\"_\":\"--------------------\",\"side\":\"0\",\"size\":\"7\"}\r\nGET /\r\n\
+            \r\n{\"_\":\"--------------------\",\"side\":\"1\",\"size\":\"0\",\"missing\":\"5\",\"offset\":\"0\"}\r\n\
+            \r\n{\"_\":\"--------------------\",\"side\":\"1\",\"size\":\"3\"}\r\nOK\u{FF}";
+        expect(headers, &[(&format!("{NAME}.txt"), expected)]);
+    }
+
+    #[test]
+    fn json_lines_have_their_own_extension() {
+        let json = OutputConfig { format: Format::Json, separate_sides: true, ..default() };
+        let zero = "{\"side\":\"0\",\"time\":{\"abs\":\"9.000100\",\"conn\":\"0.000100\"},\"size\":\"7\",\
+            \"data\":\"GET /\\r\\n\",\"data_hex\":\"474554202F0D0A\",\"packet\":\"4\",\"offset\":\"0\"}\n";
+        let one = "{\"side\":\"1\",\"time\":{\"abs\":\"9.000200\",\"conn\":\"0.000200\"},\"size\":\"0\",\
+            \"data\":\"\",\"data_hex\":\"\",\"missing\":\"5\",\"packet\":\"6\",\"offset\":\"0\"}\n\
+            {\"side\":\"1\",\"time\":{\"abs\":\"9.000150\",\"conn\":\"0.000150\"},\"size\":\"3\",\
+            \"data\":\"OK\\u00FF\",\"data_hex\":\"4F4BFF\",\"packet\":\"5\",\"offset\":\"5\"}\n";
+        expect(json, &[(&format!("{NAME}.json"), zero), (&format!("{SWAPPED}.json"), one)]);
+    }
+
+    #[test]
+    fn metadata_has_a_file_of_its_own() {
+        let text = files_of(OutputConfig { metadata: true, ..default() });
+        assert_eq!(text.len(), 2);
+        let metadata = &text[&format!("{NAME}-metadata.txt")];
+        assert!(metadata.starts_with("Number of data packets in side 0:  0\n"));
+        let json = files_of(OutputConfig { metadata: true, format: Format::Json, ..default() });
+        assert_eq!(json.len(), 2);
+        let metadata = &json[&format!("{NAME}-metadata.json")];
+        serde_json::from_str::<serde_json::Value>(metadata).unwrap();
+    }
+
+    #[test]
+    fn without_bytes_there_is_only_metadata() {
+        let dir = TempDir::new().unwrap();
+        let config = OutputConfig { dir: dir.path().into(), utc: true, ..default() };
+        let mut sink = FileSink::new(&OutputConfig { metadata: true, ..config.clone() });
+        let handle = sink.opened(&http()).unwrap();
+        sink.gap(handle, &http(), &gap(Side::Zero, 0, 5, source(9, 200, 6))).unwrap();
+        sink.settled(handle, &http()).unwrap();
+        sink.closed(handle, &report(&http())).unwrap();
+        assert_eq!(read(&dir).into_keys().collect::<Vec<_>>(), [format!("{NAME}-metadata.txt")]);
+        // A gap alone is a line where gaps have lines.
+        let mut sink = FileSink::new(&OutputConfig { format: Format::Json, ..config });
+        let handle = sink.opened(&http()).unwrap();
+        sink.gap(handle, &http(), &gap(Side::Zero, 0, 5, source(9, 200, 6))).unwrap();
+        sink.closed(handle, &report(&http())).unwrap();
+        assert!(read(&dir).contains_key(&format!("{NAME}.json")));
+    }
+
+    #[test]
+    fn a_number_belongs_to_the_connection_with_data_or_without() {
+        let dir = TempDir::new().unwrap();
+        let config = OutputConfig {
+            dir: dir.path().into(),
+            utc: true,
+            separate_sides: true,
+            metadata: true,
+            ..default()
+        };
+        let mut sink = FileSink::new(&config);
+        let silent = sink.opened(&http()).unwrap();
+        let handle = sink.opened(&http()).unwrap();
+        for side in Side::BOTH {
+            sink.data(handle, &http(), &chunk(side, 0, b"x", source(9, 0, 2))).unwrap();
+        }
+        sink.closed(silent, &report(&http())).unwrap();
+        sink.closed(handle, &report(&http())).unwrap();
+        let expected = [
+            format!("{SWAPPED}_2.txt"),
+            format!("{NAME}-metadata.txt"),
+            format!("{NAME}_2-metadata.txt"),
+            format!("{NAME}_2.txt"),
+        ];
+        assert_eq!(read(&dir).into_keys().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn side_0_may_turn_out_to_be_the_other_end_before_the_first_bytes() {
+        let dir = TempDir::new().unwrap();
+        let config = OutputConfig { dir: dir.path().into(), utc: true, ..default() };
+        let mut sink = FileSink::new(&config);
+        let handle = sink.opened(&connection(6, "10.0.0.1:80", "10.0.0.2:40000", 9)).unwrap();
+        sink.data(handle, &http(), &chunk(Side::Zero, 0, b"x", source(9, 0, 2))).unwrap();
+        sink.closed(handle, &report(&http())).unwrap();
+        assert_eq!(read(&dir).into_keys().collect::<Vec<_>>(), [format!("{NAME}.txt")]);
+    }
+
+    #[test]
+    fn equal_ends_share_a_file() {
+        let dir = TempDir::new().unwrap();
+        let config =
+            OutputConfig { dir: dir.path().into(), utc: true, separate_sides: true, ..default() };
+        let mut sink = FileSink::new(&config);
+        let c = connection(17, "10.0.0.1:53", "10.0.0.1:53", 9);
+        let handle = sink.opened(&c).unwrap();
+        for (side, bytes) in [(Side::Zero, b"a"), (Side::One, b"b")] {
+            sink.data(handle, &c, &chunk(side, 0, bytes, source(9, 0, 2))).unwrap();
+        }
+        sink.closed(handle, &report(&c)).unwrap();
+        let name = "19700101000009-UDP-10.0.0.1.53-10.0.0.1.53.txt".to_owned();
+        assert_eq!(read(&dir), BTreeMap::from([(name, "ab".to_owned())]));
+    }
+}

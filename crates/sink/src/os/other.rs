@@ -1,0 +1,38 @@
+//! Opening files where the standard library is all there is (Windows among them).
+
+use super::not_a_plain_file;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::Path;
+
+/// Opens a file for appending that this run did not write before. A plain file left by an earlier
+/// run is emptied; a link or anything else is an error.
+///
+/// # Errors
+/// The system's own, or `AlreadyExists` for anything but a plain file.
+pub(crate) fn create(path: &Path) -> io::Result<File> {
+    match OpenOptions::new().append(true).create_new(true).open(path) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+        done => return done,
+    }
+    if !path.symlink_metadata()?.is_file() {
+        return Err(not_a_plain_file());
+    }
+    // Appending alone does not give the right to shorten a file here.
+    OpenOptions::new().write(true).truncate(true).open(path)?;
+    append(path)
+}
+
+/// Opens a file for appending that this run created.
+///
+/// # Errors
+/// The system's own.
+pub(crate) fn append(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).open(path)
+}
+
+/// Did opening fail for want of descriptors, so that closing one helps? Not known here; the limit
+/// given to the program is what counts.
+pub(crate) fn is_out_of_descriptors(_error: &io::Error) -> bool {
+    false
+}

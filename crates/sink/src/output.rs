@@ -1,0 +1,232 @@
+//! The output that the user asked for.
+
+use crate::SinkError;
+use crate::console::ConsoleSink;
+use crate::files::FileSink;
+use crate::format::{Format, Formatter, GapStyle};
+use crate::null::NullSink;
+use flow::{Chunk, Conflict, Connection, Gap, Report, Sink};
+use std::io::Write;
+use std::path::PathBuf;
+
+/// What to write, how and where.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OutputConfig {
+    /// Where files go.
+    pub dir: PathBuf,
+    /// Everything to the console, nothing to files.
+    pub console: bool,
+    /// What is known of each connection at its end, too.
+    pub metadata: bool,
+    /// A file for each side. The console takes no heed of it.
+    pub separate_sides: bool,
+    /// How chunks are written.
+    pub format: Format,
+    /// How missing bytes show in raw output.
+    pub gap: GapStyle,
+    /// Times in UTC rather than in the local zone.
+    pub utc: bool,
+    /// JSON lines name the input of each packet.
+    pub several_inputs: bool,
+    /// Most files open at once; 0 counts as 1.
+    pub max_open: usize,
+    /// Memory for bytes that wait to be written, in bytes; what is over it is written at once.
+    pub write_budget: usize,
+    /// Write nothing at all.
+    pub dry_run: bool,
+}
+
+impl Default for OutputConfig {
+    fn default() -> Self {
+        Self {
+            dir: PathBuf::from("."),
+            console: false,
+            metadata: false,
+            separate_sides: false,
+            format: Format::Raw,
+            gap: GapStyle::Skip,
+            utc: false,
+            several_inputs: false,
+            // As the classic program has it; half of what systems usually allow a process.
+            max_open: 500,
+            // 64 MiB: some 150 000 small connections under way at once.
+            write_budget: 64 << 20,
+            dry_run: false,
+        }
+    }
+}
+
+impl OutputConfig {
+    pub(crate) fn formatter(&self) -> Formatter {
+        Formatter { format: self.format, gap: self.gap, several_inputs: self.several_inputs }
+    }
+}
+
+/// One of the sinks, as an [`OutputConfig`] says. One serves any number of connections; workers have
+/// one each, and share out `max_open` and `write_budget`.
+pub enum Output {
+    /// Files.
+    Files(FileSink),
+    /// The console.
+    Console(ConsoleSink),
+    /// Nothing.
+    Null(NullSink),
+}
+
+impl Output {
+    /// The sink that `config` asks for. Only a console uses `out` and `err`, the process's standard
+    /// output and standard error; they need no buffer.
+    pub fn new(
+        config: &OutputConfig,
+        out: Box<dyn Write + Send>,
+        err: Box<dyn Write + Send>,
+    ) -> Self {
+        if config.dry_run {
+            Self::Null(NullSink::new(config.utc))
+        } else if config.console {
+            Self::Console(ConsoleSink::new(config, out, err))
+        } else {
+            Self::Files(FileSink::new(config))
+        }
+    }
+
+    /// Makes ready for the first connection: creates the output directory. Meant for the moment when
+    /// an input turned out to be readable, so that a mistyped name leaves nothing behind.
+    ///
+    /// # Errors
+    /// When the directory cannot be created.
+    pub fn prepare(&self) -> Result<(), SinkError> {
+        match self {
+            Self::Files(files) => files.prepare(),
+            Self::Console(_) | Self::Null(_) => Ok(()),
+        }
+    }
+
+    /// Passes on what a console holds back, so that people see it while nothing more comes. Files
+    /// are left as they are.
+    ///
+    /// # Errors
+    /// When the console cannot be written to.
+    pub fn flush(&mut self) -> Result<(), SinkError> {
+        match self {
+            Self::Console(console) => console.flush(),
+            Self::Files(_) | Self::Null(_) => Ok(()),
+        }
+    }
+
+    /// Writes all that is held back. To be called when all connections are closed, or when the run
+    /// stops early and what came is to be kept.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn finish(&mut self) -> Result<(), SinkError> {
+        match self {
+            Self::Files(files) => files.finish(),
+            Self::Console(console) => console.flush(),
+            Self::Null(_) => Ok(()),
+        }
+    }
+}
+
+/// Hands a call on to the sink that there is.
+macro_rules! hand_on {
+    ($output:expr, $call:ident($($argument:expr),*)) => {
+        match $output {
+            Output::Files(sink) => sink.$call($($argument),*),
+            Output::Console(sink) => sink.$call($($argument),*),
+            Output::Null(sink) => sink.$call($($argument),*),
+        }
+    };
+}
+
+impl Sink for Output {
+    type Handle = u32;
+    type Error = SinkError;
+
+    fn opened(&mut self, connection: &Connection) -> Result<u32, SinkError> {
+        hand_on!(self, opened(connection))
+    }
+
+    fn data(
+        &mut self,
+        handle: u32,
+        connection: &Connection,
+        chunk: &Chunk<'_>,
+    ) -> Result<(), SinkError> {
+        hand_on!(self, data(handle, connection, chunk))
+    }
+
+    fn gap(&mut self, handle: u32, connection: &Connection, gap: &Gap) -> Result<(), SinkError> {
+        hand_on!(self, gap(handle, connection, gap))
+    }
+
+    fn conflict(
+        &mut self,
+        handle: u32,
+        connection: &Connection,
+        conflict: &Conflict,
+    ) -> Result<(), SinkError> {
+        hand_on!(self, conflict(handle, connection, conflict))
+    }
+
+    fn settled(&mut self, handle: u32, connection: &Connection) -> Result<(), SinkError> {
+        hand_on!(self, settled(handle, connection))
+    }
+
+    fn closed(&mut self, handle: u32, report: &Report) -> Result<(), SinkError> {
+        hand_on!(self, closed(handle, report))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::{chunk, connection, gap, report, source};
+    use flow::Side;
+    use std::io;
+    use tempfile::TempDir;
+
+    /// Runs one connection through the output and tells what it left in the directory.
+    fn left_by(config: OutputConfig) -> (bool, usize) {
+        let parent = TempDir::new().unwrap();
+        let dir = parent.path().join("a/b");
+        let config = OutputConfig { dir: dir.clone(), metadata: true, ..config };
+        let mut output = Output::new(&config, Box::new(io::sink()), Box::new(io::sink()));
+        assert!(!dir.exists());
+        output.prepare().unwrap();
+        let c = connection(6, "10.0.0.2:1", "10.0.0.1:80", 9);
+        let handle = output.opened(&c).unwrap();
+        output.data(handle, &c, &chunk(Side::Zero, 0, b"x", source(9, 1, 1))).unwrap();
+        output.gap(handle, &c, &gap(Side::Zero, 1, 1, source(9, 1, 1))).unwrap();
+        output
+            .conflict(handle, &c, &Conflict { side: Side::Zero, source: source(9, 1, 1) })
+            .unwrap();
+        output.flush().unwrap();
+        output.settled(handle, &c).unwrap();
+        output.closed(handle, &report(&c)).unwrap();
+        output.finish().unwrap();
+        let files = if dir.exists() { std::fs::read_dir(&dir).unwrap().count() } else { 0 };
+        (dir.exists(), files)
+    }
+
+    #[test]
+    fn only_files_touch_the_directory() {
+        let config = OutputConfig::default();
+        assert_eq!(left_by(config.clone()), (true, 2));
+        assert_eq!(left_by(OutputConfig { console: true, ..config.clone() }), (false, 0));
+        assert_eq!(left_by(OutputConfig { dry_run: true, ..config }), (false, 0));
+    }
+
+    #[test]
+    fn what_is_held_is_written_when_a_run_stops_early() {
+        let dir = TempDir::new().unwrap();
+        let config = OutputConfig { dir: dir.path().into(), ..OutputConfig::default() };
+        let mut output = Output::new(&config, Box::new(io::sink()), Box::new(io::sink()));
+        let c = connection(6, "10.0.0.2:1", "10.0.0.1:80", 9);
+        let handle = output.opened(&c).unwrap();
+        output.data(handle, &c, &chunk(Side::Zero, 0, b"x", source(9, 1, 1))).unwrap();
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+        output.finish().unwrap();
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,485 @@
+//! Bytes of many connections on their way to files: few descriptors, bounded memory, and one open,
+//! one write and one close for a file that is small.
+
+use crate::SinkError;
+use crate::os;
+use crate::recency::Recency;
+use crate::slab::Slab;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// A stream writes its bytes when it has so many: enough that a write costs more for its bytes than
+/// for the call, few enough that a hundred busy connections do not fill the budget.
+const WRITE_AT: usize = 128 << 10;
+
+/// A run of zeros shorter than this is written like any other bytes; a longer one is left out of the
+/// file (a sparse hole), for which what came before it must be written first.
+const HOLE_AT: u64 = WRITE_AT as u64 / 2;
+
+/// The files of all connections of a worker.
+pub(crate) struct Store {
+    /// Where files go; a file's name is added for as long as it is opened.
+    dir: PathBuf,
+    max_open: usize,
+    budget: usize,
+    /// Memory that counts against the budget, in bytes.
+    held: usize,
+    slots: Slab<Slot>,
+    streams: Slab<Stream>,
+    /// Streams by their last bytes.
+    recent: Recency,
+    /// Streams with an open file, by their last write.
+    open: Recency,
+}
+
+/// A connection: all that is left of one whose bytes are written and that says no more.
+#[derive(Default)]
+struct Slot {
+    /// The owner's own number.
+    tag: u32,
+    /// Its streams where they have bytes to write or a file open, else `NONE`.
+    streams: [u32; 2],
+    /// Was the file created, so that more bytes are appended?
+    created: [bool; 2],
+}
+
+/// No stream.
+const NONE: u32 = u32::MAX;
+
+/// A file that has bytes to write or is open.
+#[derive(Default)]
+struct Stream {
+    slot: u32,
+    index: u8,
+    name: Box<str>,
+    buffer: Vec<u8>,
+    file: Option<File>,
+}
+
+impl Stream {
+    /// What it costs, in bytes: itself, its places in two lists and what an allocator adds to each
+    /// of two allocations.
+    fn cost(&self) -> usize {
+        size_of::<Self>() + 16 + 32 + self.name.len() + self.buffer.capacity()
+    }
+}
+
+impl Store {
+    /// A store of files in `dir` that opens at most `max_open` of them at once (at least one) and
+    /// holds at most about `budget` bytes.
+    pub(crate) fn new(dir: PathBuf, max_open: usize, budget: usize) -> Self {
+        Self {
+            dir,
+            max_open: max_open.max(1),
+            budget,
+            held: 0,
+            slots: Slab::default(),
+            streams: Slab::default(),
+            recent: Recency::default(),
+            open: Recency::default(),
+        }
+    }
+
+    /// Creates the directory, with those above it.
+    pub(crate) fn prepare(&self) -> Result<(), SinkError> {
+        std::fs::create_dir_all(&self.dir).map_err(|source| SinkError::File {
+            action: "create",
+            path: self.dir.clone(),
+            source,
+        })
+    }
+
+    /// Makes a place for a connection, with a number of its owner's own.
+    pub(crate) fn insert(&mut self, tag: u32) -> u32 {
+        self.slots.insert(Slot { tag, streams: [NONE; 2], created: [false; 2] })
+    }
+
+    /// The owner's number.
+    pub(crate) fn tag(&self, slot: u32) -> u32 {
+        self.slots[slot].tag
+    }
+
+    /// Appends to file `index` (0 or 1) of a connection what `write` appends to a buffer, about
+    /// `room` bytes. `name` is asked for the file's name when the file has no stream yet.
+    pub(crate) fn append(
+        &mut self,
+        slot: u32,
+        index: usize,
+        name: impl FnOnce() -> Box<str>,
+        room: usize,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<(), SinkError> {
+        let id = self.stream(slot, index, name);
+        let stream = &mut self.streams[id];
+        let before = stream.buffer.capacity();
+        make_room(&mut stream.buffer, room);
+        write(&mut stream.buffer);
+        self.held = self.held - before + stream.buffer.capacity();
+        if stream.buffer.len() >= WRITE_AT {
+            self.write_out(id)?;
+        }
+        self.keep_budget()
+    }
+
+    /// Appends `len` zero bytes, as a sparse hole where there are many.
+    pub(crate) fn append_zeros(
+        &mut self,
+        slot: u32,
+        index: usize,
+        name: impl FnOnce() -> Box<str>,
+        len: u64,
+    ) -> Result<(), SinkError> {
+        match usize::try_from(len) {
+            Ok(len) if (len as u64) < HOLE_AT => {
+                self.append(slot, index, name, len, |buffer| buffer.resize(buffer.len() + len, 0))
+            }
+            _ => {
+                let id = self.stream(slot, index, name);
+                self.write_out(id)?;
+                let stream = &self.streams[id];
+                lengthen(&stream.file, len).map_err(|e| self.failed("write", &stream.name, e))?;
+                self.keep_budget()
+            }
+        }
+    }
+
+    /// Writes what a connection has and closes its files; more may come.
+    pub(crate) fn settle(&mut self, slot: u32) -> Result<(), SinkError> {
+        for id in self.slots[slot].streams {
+            if id != NONE {
+                self.put_away(id)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what a connection has and forgets it.
+    pub(crate) fn remove(&mut self, slot: u32) -> Result<(), SinkError> {
+        self.settle(slot)?;
+        self.slots.remove(slot);
+        Ok(())
+    }
+
+    /// Writes a whole file.
+    pub(crate) fn write_file(&mut self, name: &str, bytes: &[u8]) -> Result<(), SinkError> {
+        let mut file = self.open_file(name, false)?;
+        file.write_all(bytes).map_err(|e| self.failed("write", name, e))
+    }
+
+    /// Writes everything and closes all files.
+    pub(crate) fn finish(&mut self) -> Result<(), SinkError> {
+        while let Some(id) = self.recent.oldest() {
+            self.put_away(id)?;
+        }
+        Ok(())
+    }
+
+    /// The stream of a connection's file, now the most recently active one.
+    fn stream(&mut self, slot: u32, index: usize, name: impl FnOnce() -> Box<str>) -> u32 {
+        let mut id = self.slots[slot].streams[index];
+        if id == NONE {
+            let (name, buffer) = (name(), Vec::new());
+            let stream = Stream { slot, index: u8::from(index == 1), name, buffer, file: None };
+            self.held += stream.cost();
+            id = self.streams.insert(stream);
+            self.slots[slot].streams[index] = id;
+        }
+        self.recent.touch(id);
+        id
+    }
+
+    /// Puts the least recently active streams away until the budget is kept. It may be the one that
+    /// has just spoken.
+    fn keep_budget(&mut self) -> Result<(), SinkError> {
+        while self.held > self.budget
+            && let Some(id) = self.recent.oldest()
+        {
+            self.put_away(id)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a stream's bytes, closes its file and forgets the stream.
+    fn put_away(&mut self, id: u32) -> Result<(), SinkError> {
+        if !self.streams[id].buffer.is_empty() {
+            self.write_out(id)?;
+        }
+        self.recent.remove(id);
+        self.open.remove(id);
+        let stream = self.streams.remove(id);
+        self.held -= stream.cost();
+        self.slots[stream.slot].streams[usize::from(stream.index)] = NONE;
+        Ok(())
+    }
+
+    /// Writes a stream's bytes, the file left open.
+    fn write_out(&mut self, id: u32) -> Result<(), SinkError> {
+        if self.streams[id].file.is_none() {
+            let stream = &mut self.streams[id];
+            let (slot, index) = (stream.slot, usize::from(stream.index));
+            let name = std::mem::take(&mut stream.name);
+            let file = self.open_file(&name, self.slots[slot].created[index]);
+            self.streams[id].name = name;
+            self.streams[id].file = Some(file?);
+            self.slots[slot].created[index] = true;
+        }
+        self.open.touch(id);
+        let stream = &mut self.streams[id];
+        let written = match &mut stream.file {
+            Some(file) => file.write_all(&stream.buffer),
+            None => Ok(()),
+        };
+        stream.buffer.clear();
+        if stream.buffer.capacity() > 2 * WRITE_AT {
+            self.held -= stream.buffer.capacity();
+            stream.buffer.shrink_to(WRITE_AT);
+            self.held += stream.buffer.capacity();
+        }
+        written.map_err(|e| self.failed("write", &self.streams[id].name, e))
+    }
+
+    /// Opens a file, closing others where there are too many.
+    fn open_file(&mut self, name: &str, created: bool) -> Result<File, SinkError> {
+        while self.open.len() >= self.max_open && self.close_one() {}
+        loop {
+            self.dir.push(name);
+            let opened = if created { os::append(&self.dir) } else { os::create(&self.dir) };
+            self.dir.pop();
+            match opened {
+                // Others in this process have descriptors too: what was promised may not be there.
+                Err(e) if os::is_out_of_descriptors(&e) && self.close_one() => {}
+                Err(e) => return Err(self.failed("open", name, e)),
+                Ok(file) => return Ok(file),
+            }
+        }
+    }
+
+    /// Closes the file least recently written to; `false` when none is open.
+    fn close_one(&mut self) -> bool {
+        let Some(id) = self.open.oldest() else { return false };
+        self.open.remove(id);
+        self.streams[id].file = None;
+        true
+    }
+
+    fn failed(&self, action: &'static str, name: &str, source: io::Error) -> SinkError {
+        SinkError::File { action, path: self.dir.join(Path::new(name)), source }
+    }
+}
+
+/// Makes room for `more` bytes. A buffer doubles, but not beyond what it will be written at: twice
+/// that for each of many long connections would be memory for nothing.
+fn make_room(buffer: &mut Vec<u8>, more: usize) {
+    if buffer.capacity() - buffer.len() < more {
+        let doubled = buffer.capacity().saturating_mul(2).min(WRITE_AT);
+        let target = buffer.len().saturating_add(more).max(doubled);
+        buffer.reserve_exact(target - buffer.len());
+    }
+}
+
+/// Moves a file's end by `len`, where the bytes after it will be appended.
+fn lengthen(file: &Option<File>, len: u64) -> io::Result<()> {
+    let Some(file) = file else { return Ok(()) };
+    file.set_len(file.metadata()?.len().saturating_add(len))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+    use tempfile::TempDir;
+
+    fn store(dir: &TempDir, max_open: usize, budget: usize) -> Store {
+        Store::new(dir.path().into(), max_open, budget)
+    }
+
+    fn append(store: &mut Store, slot: u32, name: &str, bytes: &[u8]) {
+        let write = |buffer: &mut Vec<u8>| buffer.extend_from_slice(bytes);
+        store.append(slot, 0, || name.into(), bytes.len(), write).unwrap();
+    }
+
+    /// All files of a directory with their contents.
+    fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+        let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap());
+        entries
+            .map(|e| (e.file_name().into_string().unwrap(), std::fs::read(e.path()).unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn a_small_file_appears_when_its_connection_is_settled() {
+        let dir = TempDir::new().unwrap();
+        let mut store = store(&dir, 9, 1 << 20);
+        let slot = store.insert(7);
+        append(&mut store, slot, "a", b"one ");
+        append(&mut store, slot, "a", b"two");
+        assert!(contents(dir.path()).is_empty());
+        store.settle(slot).unwrap();
+        assert_eq!(contents(dir.path())["a"], b"one two");
+        assert_eq!((store.held, store.open.len()), (0, 0));
+        append(&mut store, slot, "a", b", late");
+        store.remove(slot).unwrap();
+        assert_eq!(contents(dir.path())["a"], b"one two, late");
+    }
+
+    #[test]
+    fn a_large_buffer_is_written_and_its_file_stays_open() {
+        let dir = TempDir::new().unwrap();
+        let mut store = store(&dir, 9, 1 << 20);
+        let slot = store.insert(0);
+        append(&mut store, slot, "a", &[1; WRITE_AT - 1]);
+        assert!(contents(dir.path()).is_empty());
+        append(&mut store, slot, "a", &[2; 2]);
+        assert_eq!(contents(dir.path())["a"].len(), WRITE_AT + 1);
+        assert_eq!(store.open.len(), 1);
+        assert!(store.held < 2 * WRITE_AT, "{}", store.held);
+        append(&mut store, slot, "a", &vec![3; 10 * WRITE_AT]);
+        assert!(store.held < 2 * WRITE_AT, "{}", store.held);
+    }
+
+    #[test]
+    fn with_one_descriptor_files_take_turns() {
+        let dir = TempDir::new().unwrap();
+        let mut store = store(&dir, 1, 1 << 30);
+        let slots: Vec<u32> = (0..5).map(|n| store.insert(n)).collect();
+        let piece = vec![b'x'; WRITE_AT];
+        for _ in 0..3 {
+            for &slot in &slots {
+                append(&mut store, slot, &slot.to_string(), &piece);
+                assert_eq!(store.open.len(), 1);
+            }
+        }
+        store.write_file("m", b"metadata").unwrap();
+        assert_eq!(store.open.len(), 0);
+        store.finish().unwrap();
+        for &slot in &slots {
+            assert_eq!(contents(dir.path())[&slot.to_string()].len(), 3 * WRITE_AT);
+        }
+    }
+
+    #[test]
+    fn over_the_budget_the_least_recently_active_is_written() {
+        let dir = TempDir::new().unwrap();
+        let mut store = store(&dir, 9, 7000);
+        let slots: Vec<u32> = (0..3).map(|n| store.insert(n)).collect();
+        append(&mut store, slots[0], "a", &[1; 2000]);
+        append(&mut store, slots[1], "b", &[2; 2000]);
+        append(&mut store, slots[0], "a", &[1; 1]);
+        append(&mut store, slots[2], "c", &[3; 2000]);
+        assert_eq!(contents(dir.path()).into_keys().collect::<Vec<_>>(), ["b"]);
+        assert!(store.held <= 7000);
+        append(&mut store, slots[1], "b", &[2; 2000]);
+        assert_eq!(contents(dir.path()).into_keys().collect::<Vec<_>>(), ["a", "b"]);
+        store.finish().unwrap();
+        assert_eq!(contents(dir.path())["b"], [2; 4000]);
+    }
+
+    #[test]
+    fn a_connection_with_nothing_to_write_costs_sixteen_bytes() {
+        assert_eq!(size_of::<Slot>(), 16);
+    }
+
+    #[test]
+    fn long_runs_of_zeros_take_no_room() {
+        let dir = TempDir::new().unwrap();
+        let mut store = store(&dir, 9, 1 << 20);
+        let slot = store.insert(0);
+        append(&mut store, slot, "a", b"x");
+        store.append_zeros(slot, 0, || "a".into(), 3).unwrap();
+        store.append_zeros(slot, 0, || "a".into(), 1 << 30).unwrap();
+        append(&mut store, slot, "a", b"y");
+        store.append_zeros(slot, 0, || "a".into(), 1 << 30).unwrap();
+        store.remove(slot).unwrap();
+        let path = dir.path().join("a");
+        assert_eq!(path.metadata().unwrap().len(), (2 << 30) + 5);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::{FileExt, MetadataExt};
+            assert!(path.metadata().unwrap().blocks() < 100);
+            let file = File::open(&path).unwrap();
+            let mut around = [9; 3];
+            file.read_exact_at(&mut around, (1 << 30) + 3).unwrap();
+            assert_eq!(around, [0, b'y', 0]);
+        }
+    }
+
+    #[test]
+    fn a_directory_that_vanished_is_an_error_that_names_the_file() {
+        let dir = TempDir::new().unwrap();
+        let inner = dir.path().join("deep/er");
+        let mut store = Store::new(inner.clone(), 9, 1 << 20);
+        store.prepare().unwrap();
+        let slot = store.insert(0);
+        append(&mut store, slot, "a.txt", b"x");
+        std::fs::remove_dir(&inner).unwrap();
+        let error = store.settle(slot).unwrap_err();
+        assert_eq!(error.to_string(), format!("cannot open {}", inner.join("a.txt").display()));
+        assert!(std::error::Error::source(&error).is_some());
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_is_an_error() {
+        let dir = TempDir::new().unwrap();
+        std::fs::write(dir.path().join("file"), b"").unwrap();
+        let inner = dir.path().join("file/dir");
+        let error = Store::new(inner.clone(), 9, 9).prepare().unwrap_err();
+        assert_eq!(error.to_string(), format!("cannot create {}", inner.display()));
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Append { slot: usize, index: usize, len: usize },
+        Zeros { slot: usize, index: usize, len: u64 },
+        Settle { slot: usize },
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let len = prop_oneof![4 => 1usize..300, 1 => WRITE_AT - 10..WRITE_AT + 10];
+        prop_oneof![
+            8 => (0usize..6, 0usize..2, len)
+                .prop_map(|(slot, index, len)| Step::Append { slot, index, len }),
+            1 => (0usize..6, 0usize..2, prop_oneof![1..200u64, HOLE_AT..HOLE_AT + 9])
+                .prop_map(|(slot, index, len)| Step::Zeros { slot, index, len }),
+            1 => (0usize..6).prop_map(|slot| Step::Settle { slot }),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn limits_never_change_a_byte(
+            steps in proptest::collection::vec(step(), 1..60),
+            max_open in 1usize..4,
+            budget in prop_oneof![0..4000usize, Just(1 << 30)],
+        ) {
+            let dir = TempDir::new().unwrap();
+            let mut store = store(&dir, max_open, budget);
+            let slots: Vec<u32> = (0..6).map(|n| store.insert(n)).collect();
+            let mut expected: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+            for (n, step) in steps.into_iter().enumerate() {
+                match step {
+                    Step::Append { slot, index, len } => {
+                        let name = format!("{slot}-{index}");
+                        let bytes = vec![n as u8; len];
+                        expected.entry(name.clone()).or_default().extend(&bytes);
+                        store.append(slots[slot], index, || name.into(), len, |b| b.extend(&bytes)).unwrap();
+                    }
+                    Step::Zeros { slot, index, len } => {
+                        let name = format!("{slot}-{index}");
+                        let file = expected.entry(name.clone()).or_default();
+                        file.resize(file.len() + len as usize, 0);
+                        store.append_zeros(slots[slot], index, || name.into(), len).unwrap();
+                    }
+                    Step::Settle { slot } => store.settle(slots[slot]).unwrap(),
+                }
+                prop_assert!(store.open.len() <= max_open);
+                prop_assert!(store.held <= budget);
+            }
+            store.finish().unwrap();
+            prop_assert_eq!(store.held, 0);
+            prop_assert_eq!(contents(dir.path()), expected);
+        }
+    }
+}
