@@ -179,6 +179,7 @@ impl Stream {
         let start = self.place(ack);
         let lowest = self.base.or(self.held.first().map(|(at, _)| at));
         if lowest.is_none_or(|low| low.checked_sub(start).is_some_and(|d| d <= LATE_SYN)) {
+            self.fin = self.fin.filter(|&fin| fin >= start);
             self.isn = Some(start - 1);
             self.isn_inferred = true;
             if !self.delivered {
