@@ -133,8 +133,8 @@ impl Stream {
         }
     }
 
-    /// Segments far ahead that the one at `at` confirms.
-    fn take_in_confirmed<S: Sink>(
+    /// Segments far ahead that the one at `at`, or the acknowledgement of what is below it, confirms.
+    pub(super) fn take_in_confirmed<S: Sink>(
         &mut self,
         end: usize,
         at: u64,

@@ -107,6 +107,7 @@ impl Tcp {
         }
         if flags.has(TcpFlags::ACK) && !reset {
             peer.acknowledge(segment.ack, step.n);
+            peer.take_in_confirmed(1 - from, peer.acks().highest().unwrap_or(0), step, out)?;
         }
         // What this packet's acknowledgement releases comes before what the packet carries.
         while peer.next_out(1 - from, Occasion::Packet(step, step.n), out).is_some() {
