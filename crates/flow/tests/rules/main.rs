@@ -8,5 +8,7 @@
 mod common;
 
 mod ending;
+mod gaps;
 mod opening;
+mod overlaps;
 mod sequence;
