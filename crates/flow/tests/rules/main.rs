@@ -7,8 +7,11 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod datagrams;
 mod ending;
 mod gaps;
+mod limits;
 mod opening;
+mod order;
 mod overlaps;
 mod sequence;
