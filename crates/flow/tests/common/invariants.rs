@@ -31,7 +31,7 @@ fn lives(heard: &[Heard]) -> Vec<Report> {
             _ => assert!(reports[*connection].is_none(), "an event after the connection closed"),
         }
         if let Event::Closed(report) = event {
-            reports[*connection] = Some(*report);
+            reports[*connection] = Some(**report);
         }
     }
     let closed = |report: Option<Report>| report.expect("every connection is closed");

@@ -21,7 +21,7 @@ pub(crate) enum Event {
     Gap { side: usize, offset: u64, len: u64, source: Source },
     Conflict { side: usize, source: Source },
     Settled,
-    Closed(Report),
+    Closed(Box<Report>),
 }
 
 /// What a sink was told of one connection, when packet `at` was handled.
@@ -106,7 +106,7 @@ impl Sink for Recorder {
     }
 
     fn closed(&mut self, handle: usize, report: &Report) -> Result<(), Infallible> {
-        self.hear(handle, Event::Closed(*report))
+        self.hear(handle, Event::Closed(Box::new(*report)))
     }
 }
 
@@ -298,7 +298,7 @@ fn conversation(mut heard: Vec<Heard>, a: IpAddr) -> Conversation {
     let Some(Heard { event: Event::Closed(report), at: closed_at, .. }) = heard.pop() else {
         panic!("the last event closes the connection");
     };
-    let Report { ends, first, last, began, ended, sides, .. } = report;
+    let Report { ends, first, last, began, ended, sides, .. } = *report;
     let a_opened = ends[0].addr == a && (ends[1].addr != a || ends[0].port != 80);
     let stats = if a_opened { sides } else { [sides[1], sides[0]] };
     let (first, last) = (first.number, last.number);

@@ -12,7 +12,7 @@ const fn addr(last: u8) -> std::net::Ipv4Addr {
 }
 
 fn v6() -> [IpAddr; 2] {
-    ["fd00::1", "fd00::2"].map(|addr| addr.parse().unwrap())
+    [1, 2].map(|last| IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, last]))
 }
 
 #[test]
