@@ -77,7 +77,7 @@ pub(crate) fn fragment(
     assert_eq!(offset % 8, 0, "offsets count in eights");
     match ends {
         [IpAddr::V4(_), _] => {
-            let place = offset / 8 | u16::from(more) << 13;
+            let place = (offset / 8) | (u16::from(more) << 13);
             ethernet(None, 0x0800, &ipv4(ends, id, place, protocol, part))
         }
         [IpAddr::V6(_), _] => {

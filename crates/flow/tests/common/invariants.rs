@@ -1,7 +1,7 @@
 //! What holds in every run, whatever the packets were.
 
 use super::record::{Event, Heard, Played};
-use flow::{Config, FlowKey, Limit, Reason, Report, SHARDS, SideStats, Totals};
+use flow::{Config, FlowKey, Limit, Overlap, Reason, Report, SHARDS, SideStats, Totals};
 use std::collections::HashMap;
 
 /// What it costs at least to hold bytes of one packet, beside the bytes.
@@ -123,13 +123,15 @@ fn memory(heard: &[Heard], reports: &[Report], config: &Config) {
     // (packet, is it delivered then, who, how much); what goes out with a packet counts as gone before
     // what that packet brought counts as held.
     let mut changes = Vec::new();
+    // Later bytes may cut a piece in two, so that nobody outside knows how many there were.
+    let piece = if config.overlap == Overlap::Last { 0 } else { PIECE };
     for Heard { connection, at, event } in heard {
         let Event::Data { side, bytes, source, .. } = event else { continue };
         if *at == source.number {
             continue;
         }
         let shard = shard(&reports[*connection]);
-        let cost = bytes.len() + PIECE;
+        let cost = bytes.len() + piece;
         changes.push((source.number, true, (*connection, *side), shard, cost));
         changes.push((*at, false, (*connection, *side), shard, cost));
     }
