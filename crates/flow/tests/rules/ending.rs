@@ -49,8 +49,11 @@ fn data_in_sequence_at_a_fin_cancels_it() {
 fn data_out_of_sequence_behind_a_fin_does_not_cancel_it() {
     let mut talk = Talk::open();
     talk.data(A, "hello").fin_at(A, 5).fin_at(B, 0).at(A, 6, "stray");
-    let got = talk.run();
-    assert_eq!(got.texts(), [["hello[1]stray", ""]]);
+    assert_eq!(talk.run().texts(), [["hello[1]stray", ""]]);
+    // A higher one counts for nothing.
+    let mut talk = Talk::open();
+    talk.data(A, "hello").fin_at(A, 5).at(A, 8, "stray").fin_at(A, 20);
+    assert_eq!(talk.run().texts(), [["hello[3]stray", ""]]);
 }
 
 #[test]
@@ -79,6 +82,10 @@ fn data_past_one_fin_opens_nothing() {
     let mut talk = Talk::open();
     talk.data(A, "hello").fin(A).at(A, 7, "stray");
     assert_eq!(talk.run().connections.len(), 1);
+    // Nor where an older connection is remembered, so that every segment is looked at.
+    let mut talk = Talk::new();
+    talk.syn(A, 900_000).syn(A, 1000).syn_ack(B, 5000).data(A, "hello").fin(A).at(A, 7, "stray");
+    assert_eq!(talk.run().texts(), [["", ""], ["hello[2]stray", ""]]);
 }
 
 #[test]
@@ -103,6 +110,9 @@ fn without_a_reset_data_more_than_1_mib_ahead_belongs_to_the_connection() {
     let mut talk = Talk::open();
     talk.data(A, "hello").at(A, 2 * MIB, "more");
     assert_eq!(talk.run().texts(), [["hello[2097147]more", ""]]);
+    let mut talk = Talk::new();
+    talk.syn(A, 900 * MIB).syn(A, 1000).data(A, "hello").at(A, 2 * MIB, "more");
+    assert_eq!(talk.run().texts(), [["", ""], ["hello[2097147]more", ""]]);
 }
 
 #[test]

@@ -149,10 +149,10 @@ fn another_syn_opens_another_connection_and_stragglers_find_theirs() {
 
 #[test]
 fn the_acknowledgement_number_tells_connections_apart_too() {
-    // Both connections know A's range, and B's ranges differ.
+    // Both connections know A's numbers around 1006; B's differ.
     let mut talk = Talk::open();
     talk.data(A, "0123456789").data(B, "old").syn(A, 1005).syn_ack(B, 800_000);
-    talk.raw(A, 0, 1011, Some(5004), "!").raw(A, 0, 1006, Some(800_001), "new");
+    talk.raw(A, 0, 1006, Some(800_001), "new").raw(A, 0, 1006, Some(5004), "56789!");
     assert_eq!(talk.run().texts(), [["0123456789!", "old"], ["new", ""]]);
 }
 
@@ -167,7 +167,7 @@ fn what_is_as_near_to_both_goes_to_the_newest() {
 #[test]
 fn an_unknown_side_is_64_kib_away() {
     // B is unknown to the newer connection. A RST is judged by its sequence number alone.
-    for (distance, old) in [(0xffff, true), (0x1_0001, false)] {
+    for (distance, old) in [(0xffff, true), (0x1_0000, false)] {
         let mut talk = Talk::open();
         talk.data(B, "x").ack(A).syn(A, 900_000);
         let got = talk.raw(B, RST, 5002 + distance, Some(900_001), "").run();
@@ -189,13 +189,18 @@ fn a_reset_is_judged_by_its_sequence_number_alone() {
 }
 
 #[test]
-fn acknowledged_bytes_and_fins_count_as_seen() {
+fn acknowledged_and_held_bytes_and_fins_count_as_seen() {
     // 100 000 bytes of the old A were lost but acknowledged, so that a segment behind them is nearer to
     // the old connection than to the new one, which starts 60 000 above its bytes.
     let mut talk = Talk::open();
     talk.lost(A, 100_000).ack(B).again(B, 1).syn(A, 161_001).syn_ack(B, 5000).ack(A);
     let got = talk.raw(A, 0, 101_001, Some(5001), "old").run();
     assert_eq!(got.texts()[0][A], "[100000]old");
+    // The same with bytes that are held.
+    let mut talk = Talk::open();
+    talk.lost(A, 100_000).data(A, "x").syn(A, 161_001).syn_ack(B, 5000).ack(A);
+    let got = talk.raw(A, 0, 101_002, Some(5001), "old").run();
+    assert_eq!(got.texts()[0][A], "[100000]xold");
     // The same with a FIN that was captured behind lost bytes.
     let mut talk = Talk::open();
     talk.lost(A, 100_000).fin(A).syn(A, 161_001).syn_ack(B, 5000).ack(A);
@@ -212,6 +217,10 @@ fn another_syn_ack_replaces_one_of_which_nothing_was_delivered() {
     let got = talk.run();
     assert_eq!(got.texts(), [["hi", "hello"]]);
     assert_eq!(got.only().stats[B].before_start, 5);
+    // What was held belonged to the first, also where it stands above the second.
+    let mut talk = Talk::new();
+    talk.syn(A, 1000).syn_ack(B, 70_000).at(B, 5, "bogus").syn_ack(B, 5000).data(B, "hello");
+    assert_eq!(talk.run().texts(), [["", "hello"]]);
 }
 
 #[test]
@@ -256,6 +265,7 @@ fn a_syn_ack_for_no_known_syn_opens_a_connection_whose_syn_comes_later() {
     let got = talk.run();
     assert_eq!(got.texts(), [["old", ""], ["new", ""]]);
     assert!(got.connections[1].a_opened);
+    assert_eq!(got.connections[1].first, 5, "the SYN-ACK opened it");
 }
 
 #[test]
@@ -300,6 +310,11 @@ fn an_inferred_syn_is_corrected_by_the_syn_itself() {
     let got = talk.run();
     assert_eq!(got.texts(), [["hello!", ""]]);
     assert_eq!(got.only().stats[A].before_start, 0);
+    // What is held meanwhile is of the same stream.
+    let mut talk = Talk::new();
+    talk.raw(B, SYN, 5000, Some(1006), "").raw(A, 0, 1008, Some(5001), "more");
+    let got = talk.syn_with(A, 1000, "hello").at(A, 5, "!!").run();
+    assert_eq!(got.texts(), [["hello!!more", ""]]);
 }
 
 #[test]

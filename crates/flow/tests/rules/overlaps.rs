@@ -140,6 +140,24 @@ fn a_byte_at_the_highest_acknowledgement_is_a_candidate_though_nobody_believes_i
 }
 
 #[test]
+fn a_byte_at_the_highest_acknowledgement_that_is_believed_is_a_candidate() {
+    let mut talk = Talk::open();
+    talk.ack_to(B, 10).again(B, 1).ack_to(B, 20).at(A, 9, "\0").at(A, 5, "world").at(A, 0, "hello");
+    let got = talk.run();
+    assert_eq!(got.texts(), [["helloworld", ""]]);
+    assert_eq!(got.only().stats[A].conflicting, 0);
+}
+
+#[test]
+fn two_bytes_are_data() {
+    let mut talk = Talk::open();
+    talk.lost(A, 10).ack(B).again(B, 1).at(A, 8, "??").at(A, 5, "world").at(A, 0, "hello");
+    let got = talk.run();
+    assert_eq!(got.texts(), [["hellowor??", ""]]);
+    assert_eq!(got.only().stats[A].conflicting, 1);
+}
+
+#[test]
 fn a_byte_at_the_highest_acknowledgement_of_a_reset_is_data() {
     let mut talk = Talk::open();
     talk.raw(B, RST, 5001, Some(1011), "").at(A, 9, "?").at(A, 5, "world").at(A, 0, "hello");

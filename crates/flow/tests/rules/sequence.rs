@@ -153,6 +153,22 @@ fn held_bytes_below_a_syn_that_comes_are_before_the_start() {
 }
 
 #[test]
+fn held_bytes_below_a_syn_ack_that_comes_are_before_the_start() {
+    let mut talk = Talk::new();
+    talk.syn(A, 1000).raw(B, 0, 4900, Some(1001), "stray").syn_ack(B, 5000).data(B, "hello");
+    let got = talk.run();
+    assert_eq!(got.texts(), [["", "hello"]]);
+    assert_eq!(got.only().stats[B].before_start, 5);
+}
+
+#[test]
+fn a_direction_without_syn_does_not_wait_for_a_hole_of_the_other() {
+    let mut talk = Talk::new();
+    talk.syn(A, 1000).data(B, "answer").silent(A, 20).at(A, 5, "held").silent(A, 30);
+    assert_eq!(talk.run().only().first_data(B), Some(34));
+}
+
+#[test]
 fn both_directions_without_syn_begin_together() {
     // B's bytes come late; A, ready after 32 packets, waits for B's 32.
     let mut talk = Talk::new();
