@@ -57,6 +57,15 @@ impl Format {
         }
     }
 
+    /// Was the next record read to its end? Then it can be given without waiting for the source.
+    pub(crate) fn has_next(&self, window: &Window) -> bool {
+        let length = match self {
+            Self::Pcap(format) => format.next_length(window.bytes()),
+            Self::Pcapng(format) => format.next_length(window.bytes()),
+        };
+        length.is_some_and(|length| length <= window.bytes().len() as u64)
+    }
+
     /// The link type that is known without reading on.
     pub(crate) fn first_link(&self) -> Option<LinkType> {
         match self {

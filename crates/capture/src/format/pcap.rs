@@ -111,6 +111,14 @@ impl Pcap {
         }))
     }
 
+    /// The length of the record that `bytes` begin with, if its header is there.
+    pub(crate) fn next_length(&self, bytes: &[u8]) -> Option<u64> {
+        let Variant { order, header, .. } = self.variant;
+        bytes.get(..header)?;
+        let (captured, _) = self.lengths(order.u32_at(bytes, 8), order.u32_at(bytes, 12));
+        Some(header as u64 + u64::from(captured))
+    }
+
     /// (captured, on the wire).
     #[inline]
     fn lengths(&self, first: u32, second: u32) -> (u32, u32) {

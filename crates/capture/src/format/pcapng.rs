@@ -106,6 +106,12 @@ impl Pcapng {
         }))
     }
 
+    /// The length of the block that `bytes` begin with, if its header is there.
+    pub(crate) fn next_length(&self, bytes: &[u8]) -> Option<u64> {
+        bytes.get(..8)?;
+        Some(u64::from(self.order.u32_at(bytes, 4)))
+    }
+
     /// The link type of the packet that comes next; of the first interface where it names none.
     pub(crate) fn next_link(&mut self, window: &mut Window) -> Result<Option<LinkType>, Fault> {
         let mut number = 0;
