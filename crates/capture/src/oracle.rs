@@ -38,7 +38,7 @@ fn pcap_by_pcap_parser(mut bytes: &[u8], header: &PcapHeader) -> Vec<Seen> {
         let time = if header.is_nanosecond_precision() {
             Timestamp::fine(secs, fraction)
         } else {
-            Timestamp::new(secs, fraction * 1000)
+            Timestamp::new(secs + i64::from(fraction / 1_000_000), fraction % 1_000_000 * 1000)
         };
         let link = LinkType(header.network.0 as u16);
         let wire_len = packet.origlen.max(packet.caplen);

@@ -219,11 +219,11 @@ impl Pcapng {
         let body = u64::from(head.length - 4);
         let passed =
             window.skip(body).map_err(|error| Fault { at, reason: Reason::Read(error) })?;
-        if passed == body {
-            if let Some(step) = self.trailer(window, head, 0, at)? {
-                window.take(step);
-                return Ok(());
-            }
+        if passed == body
+            && let Some(step) = self.trailer(window, head, 0, at)?
+        {
+            window.take(step);
+            return Ok(());
         }
         let found = passed + window.bytes().len() as u64;
         Err(Fault { at, reason: Reason::Cut { needed: u64::from(head.length), found } })
@@ -242,7 +242,8 @@ impl Pcapng {
         if !need(window, length)? {
             return Err(cut(window, length));
         }
-        if self.order.u32_at(window.bytes(), length - 4) == head.length && length % 4 == 0 {
+        if self.order.u32_at(window.bytes(), length - 4) == head.length && length.is_multiple_of(4)
+        {
             return Ok(length);
         }
         let at = window.position();
