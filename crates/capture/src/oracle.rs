@@ -53,6 +53,10 @@ fn pcapng_by_pcap_parser(mut bytes: &[u8]) -> Vec<Seen> {
     let mut big = false;
     loop {
         if let Ok((rest, section)) = parse_sectionheaderblock(bytes) {
+            // `test901.pcapng` of the pcapng test suite has one; libpcap and tshark stop there too.
+            if section.major_version != 1 {
+                return packets;
+            }
             (bytes, big) = (rest, section.big_endian());
             interfaces.clear();
             continue;

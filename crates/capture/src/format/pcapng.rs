@@ -505,6 +505,11 @@ mod tests {
             damaged(raw(b"\x06\0\0\0\x04\0\0\x01xxxx")),
             corrupt("a record of 16777220 bytes, none is longer than 16777216")
         );
+        let another_version = |file: &mut PcapngFile| {
+            file.block(0x0a0d_0d0a, b"\x4d\x3c\x2b\x1a\x02\0\0\0........");
+            file.bytes()
+        };
+        assert_eq!(damaged(another_version), corrupt("unknown pcapng version 2.0"));
         assert_eq!(
             damaged(raw(b"\x0a\x0d\x0d\x0a\x1c\0\0\0wxyz")),
             corrupt("a section header without its byte order mark")
