@@ -117,7 +117,6 @@ impl Program {
     }
 
     /// The constant of the first test for equality.
-    #[cfg_attr(not(feature = "libpcap"), expect(dead_code, reason = "nothing is compiled"))]
     pub(crate) fn first_equal(&self) -> Option<u32> {
         self.ops.iter().find_map(|op| match op {
             Op::IfConstant(Test::Equal, k, ..) => Some(*k),
