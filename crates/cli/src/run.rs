@@ -196,10 +196,11 @@ impl<'a> Run<'a> {
         let frame = Frame { link, bytes: packet.bytes, wire_len: packet.wire_len };
         self.engine.handle_packet(source, &frame, &mut self.output)?;
         if self.notes.is_verbose()
-            && let Some(dropped) = self.engine.take_dropped() {
-                let (name, number) = (input.name(), packet.number);
-                self.notes.detail(|| format!("{name}: packet {number}: {dropped}"));
-            }
+            && let Some(dropped) = self.engine.take_dropped()
+        {
+            let (name, number) = (input.name(), packet.number);
+            self.notes.detail(|| format!("{name}: packet {number}: {dropped}"));
+        }
         Ok(())
     }
 
