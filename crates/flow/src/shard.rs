@@ -277,9 +277,8 @@ impl<H: Copy> Shard<H> {
     ) -> Result<(), S::Error> {
         let Some(entry) = self.table.get(index) else { return Ok(()) };
         let Some(tcp) = &entry.tcp else { return Ok(()) };
-        let settled = tcp.is_settled();
-        let over = settled || tcp.is_reset();
-        if settled && !was_settled {
+        let over = tcp.is_over();
+        if tcp.is_settled() && !was_settled {
             sink.settled(entry.handle, &entry.connection)?;
         }
         self.table.touch(index, if over { List::Lingering } else { List::Active });
