@@ -10,6 +10,7 @@ mod progress;
 mod run;
 
 use args::Args;
+use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 use config::{Action, Config};
 use std::process::ExitCode;
@@ -29,10 +30,7 @@ fn main() -> ExitCode {
     };
     match config::action(args) {
         Ok(Action::Read(config)) => read(&config),
-        Err(message) => {
-            eprintln!("pcap2conn: {message}\n\nFor help: pcap2conn -h");
-            ExitCode::from(USAGE)
-        }
+        Err(message) => Args::command().error(ErrorKind::ValueValidation, message).exit(),
     }
 }
 

@@ -108,7 +108,7 @@ impl<'a> Run<'a> {
                 }
                 Err(error) => {
                     self.notes.problem(&error);
-                    became.problem = Some(error.to_string());
+                    became.problem = Some(error.detail());
                 }
             }
             self.done += became.bytes;
@@ -152,7 +152,7 @@ impl<'a> Run<'a> {
                 Ok(None) => break,
                 Err(error) => {
                     self.notes.problem(&error);
-                    became.problem = Some(error.to_string());
+                    became.problem = Some(error.detail());
                     break;
                 }
             }
@@ -248,10 +248,11 @@ impl<'a> Run<'a> {
             std::fs::write(path, summary.json())
                 .with_context(|| format!("cannot write {}", path.display()))?;
         }
-        if !self.config.quiet {
+        let readable = inputs.iter().any(|(_, became)| became.readable);
+        if readable && !self.config.quiet {
             eprint!("{}", summary.text());
         }
-        Ok(match inputs.iter().any(|(_, became)| became.readable) {
+        Ok(match readable {
             false => Status::Nothing,
             true if self.notes.incomplete() => Status::Incomplete,
             true => Status::Complete,
