@@ -1,6 +1,6 @@
 //! What can go wrong while reading a capture, each as one line for people.
 
-use crate::format::MAX_RECORD;
+use crate::window::MAX_RECORD;
 use std::fmt;
 use std::io::{self, ErrorKind};
 
