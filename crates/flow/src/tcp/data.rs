@@ -140,7 +140,20 @@ impl Stream {
         }
     }
 
-    /// Segments far ahead that the one at `at` confirms.
+    /// Segments far ahead that the peer's acknowledgement confirms.
+    pub(super) fn take_in_acknowledged<S: Sink>(
+        &mut self,
+        end: usize,
+        step: &Step,
+        out: &mut Outlet<'_, S>,
+    ) -> Result<(), S::Error> {
+        match self.acks.highest() {
+            Some(ack) if self.disorder.is_some() => self.take_in_confirmed(end, ack, step, out),
+            _ => Ok(()),
+        }
+    }
+
+    /// Segments far ahead that something near `at` confirms.
     fn take_in_confirmed<S: Sink>(
         &mut self,
         end: usize,

@@ -113,6 +113,7 @@ impl Tcp {
         }
         if flags.has(TcpFlags::ACK) && !reset {
             peer.acknowledge(segment.ack, step.n);
+            peer.take_in_acknowledged(1 - from, step, out)?;
         }
         // What this packet's acknowledgement releases comes before what the packet carries.
         let occasion = Occasion::Packet(step, step.n);

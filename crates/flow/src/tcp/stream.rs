@@ -190,6 +190,9 @@ impl Stream {
         }
         let start = self.place(ack);
         if self.lowest().is_none_or(|low| low.checked_sub(start).is_some_and(|d| d <= LATE_SYN)) {
+            if self.fin().is_some_and(|fin| fin < start) {
+                self.fin = Mark::default();
+            }
             self.isn = Mark::at(start - 1);
             self.isn_inferred = true;
             if !self.delivered {
