@@ -4,7 +4,7 @@
 #
 #   sudo examples/record.sh [FOLDER]          (default: examples/captures)
 #
-# Needs Linux, root and, as Debian calls them: iproute2 ethtool tcpdump wireshark-common socat
+# Needs Linux, root and, as Debian calls them: iproute2 procps ethtool tcpdump wireshark-common socat
 # netcat-openbsd lighttpd curl dnsmasq-base bind9-dnsutils redis-server.
 # Nothing leaves the namespaces; every program runs under a time limit; whatever was started or
 # created is gone at the end, however the script ends.
@@ -13,7 +13,7 @@ set -euo pipefail
 folder=$(realpath -m "${1:-$(dirname "$0")/captures}")
 mkdir -p "$folder"
 [ "$(id -u)" = 0 ] || { echo "record.sh: network namespaces need root" >&2; exit 1; }
-for tool in ip ethtool tcpdump editcap socat nc lighttpd curl dnsmasq dig redis-server; do
+for tool in ip ss sysctl ethtool tcpdump editcap socat nc lighttpd curl dnsmasq dig redis-server; do
     command -v "$tool" >/dev/null || { echo "record.sh: $tool is missing (see the head of $0)" >&2; exit 1; }
 done
 

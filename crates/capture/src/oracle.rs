@@ -38,7 +38,7 @@ fn pcap_by_pcap_parser(mut bytes: &[u8], header: &PcapHeader) -> Vec<Seen> {
         let time = if header.is_nanosecond_precision() {
             Timestamp::fine(secs, fraction)
         } else {
-            Timestamp::new(secs, fraction * 1000)
+            Timestamp::new(secs + i64::from(fraction / 1_000_000), fraction % 1_000_000 * 1000)
         };
         let link = LinkType(header.network.0 as u16);
         let wire_len = packet.origlen.max(packet.caplen);
@@ -49,10 +49,14 @@ fn pcap_by_pcap_parser(mut bytes: &[u8], header: &PcapHeader) -> Vec<Seen> {
 
 fn pcapng_by_pcap_parser(mut bytes: &[u8]) -> Vec<Seen> {
     let mut packets: Vec<Seen> = Vec::new();
-    let mut interfaces: Vec<(LinkType, u32, u64, i64)> = Vec::new();
+    let mut interfaces: Vec<(LinkType, u32, u128, i64)> = Vec::new();
     let mut big = false;
     loop {
         if let Ok((rest, section)) = parse_sectionheaderblock(bytes) {
+            // `test901.pcapng` of the pcapng test suite has one; libpcap and tshark stop there too.
+            if section.major_version != 1 {
+                return packets;
+            }
             (bytes, big) = (rest, section.big_endian());
             interfaces.clear();
             continue;
@@ -64,7 +68,7 @@ fn pcapng_by_pcap_parser(mut bytes: &[u8]) -> Vec<Seen> {
             Block::InterfaceDescription(found) => interfaces.push((
                 LinkType(found.linktype.0 as u16),
                 found.snaplen,
-                found.ts_resolution().expect("a resolution that pcap-parser can express"),
+                per_second(found.if_tsresol),
                 found.ts_offset(),
             )),
             Block::EnhancedPacket(found) => {
@@ -72,7 +76,7 @@ fn pcapng_by_pcap_parser(mut bytes: &[u8]) -> Vec<Seen> {
                 let (_, _, resolution, offset) =
                     interface.copied().unwrap_or((LinkType::NULL, 0, 1_000_000, 0));
                 let ticks = u128::from(found.ts_high) << 32 | u128::from(found.ts_low);
-                let nanos = ticks * 1_000_000_000 / u128::from(resolution);
+                let nanos = ticks * 1_000_000_000 / resolution;
                 let secs = i64::try_from(nanos / 1_000_000_000).unwrap() + offset;
                 let nanos = (nanos % 1_000_000_000) as u32;
                 let fine = resolution > 1_000_000;
@@ -91,6 +95,14 @@ fn pcapng_by_pcap_parser(mut bytes: &[u8]) -> Vec<Seen> {
             }
             _ => {}
         }
+    }
+}
+
+/// `if_tsresol` as ticks in a second. pcap-parser's own function knows no powers of two.
+fn per_second(resolution: u8) -> u128 {
+    match resolution & 0x7f {
+        power if resolution & 0x80 != 0 => 1 << power,
+        power => 10_u128.pow(power.into()),
     }
 }
 

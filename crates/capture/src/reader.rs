@@ -103,6 +103,11 @@ impl Reader {
         self.format.first_link()
     }
 
+    /// Will the next packet be given without waiting for the source? It may say no where there is one.
+    pub fn has_next(&self) -> bool {
+        self.format.has_next(&self.window)
+    }
+
     /// How many bytes of the source the packets up to now took, headers included.
     pub fn bytes_read(&self) -> u64 {
         self.window.position()

@@ -1,2 +1,45 @@
-//! The program.
-fn main() {}
+//! `pcap2conn`: packets in, connections out.
+//!
+//! Arguments become a checked configuration ([`config`]), the configuration a run ([`run`]), and what
+//! the run met becomes an exit status. What another front end would need lies in the libraries.
+
+mod args;
+mod config;
+mod notes;
+mod progress;
+mod run;
+
+use args::Args;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches};
+use config::{Action, Config};
+use std::process::ExitCode;
+
+/// No input was readable, or output failed.
+const FAILED: u8 = 1;
+/// The command line or the filter is wrong.
+const USAGE: u8 = 2;
+/// Something was read, but not everything that was asked for.
+const INCOMPLETE: u8 = 3;
+
+fn main() -> ExitCode {
+    let matches = Args::command().get_matches();
+    let args = match Args::from_arg_matches(&matches) {
+        Ok(args) => args,
+        Err(error) => error.exit(),
+    };
+    match config::action(args) {
+        Ok(Action::Read(config)) => read(&config),
+        Err(message) => Args::command().error(ErrorKind::ValueValidation, message).exit(),
+    }
+}
+
+fn read(config: &Config) -> ExitCode {
+    match run::run(config) {
+        Ok(status) => status.into(),
+        Err(error) => {
+            eprintln!("pcap2conn: {error:#}");
+            ExitCode::from(FAILED)
+        }
+    }
+}

@@ -61,7 +61,7 @@ impl<'a> Payload<'a> {
     pub(crate) fn peek<const N: usize>(self, layer: Layer) -> Result<&'a [u8; N], Dropped> {
         match self.bytes.first_chunk::<N>() {
             Some(header) => Ok(header),
-            None => Err(self.cut(layer, N as u32)),
+            None => Err(cut(self.bytes.len(), self.len, layer, N as u32)),
         }
     }
 
@@ -75,7 +75,7 @@ impl<'a> Payload<'a> {
             Some((header, bytes)) => {
                 Ok((header, Self { bytes, len: self.len.saturating_sub(N as u32) }))
             }
-            None => Err(self.cut(layer, N as u32)),
+            None => Err(cut(self.bytes.len(), self.len, layer, N as u32)),
         }
     }
 
@@ -84,7 +84,7 @@ impl<'a> Payload<'a> {
     pub(crate) fn after(self, needed: u32, layer: Layer) -> Result<Self, Dropped> {
         match self.bytes.get(needed as usize..) {
             Some(bytes) => Ok(Self { bytes, len: self.len.saturating_sub(needed) }),
-            None => Err(self.cut(layer, needed)),
+            None => Err(cut(self.bytes.len(), self.len, layer, needed)),
         }
     }
 
@@ -94,17 +94,20 @@ impl<'a> Payload<'a> {
         let bytes = self.bytes.get(..len as usize).unwrap_or(self.bytes);
         Self { bytes, len: self.len.min(len) }
     }
+}
 
-    /// Why `needed` bytes could not be had.
-    #[cold]
-    #[inline(never)]
-    fn cut(self, layer: Layer, needed: u32) -> Dropped {
-        if needed > self.len {
-            return Dropped::Malformed { layer, why: ENDS_INSIDE };
-        }
-        // No more than `needed`, or there would have been enough.
-        Dropped::Truncated { layer, needed, found: self.bytes.len() as u32 }
+/// Why `needed` bytes could not be had of `len`, of which `captured` are there.
+///
+/// It takes numbers, not a [`Payload`]: that would be spilled to the stack on the way that needs no
+/// reason.
+#[cold]
+#[inline(never)]
+fn cut(captured: usize, len: u32, layer: Layer, needed: u32) -> Dropped {
+    if needed > len {
+        return Dropped::Malformed { layer, why: ENDS_INSIDE };
     }
+    // Fewer than `needed`, or there would have been enough.
+    Dropped::Truncated { layer, needed, found: captured as u32 }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! TCP, UDP, and the ports of SCTP, DCCP and UDP-Lite.
 
 use crate::bytes::{be16, be32};
-use crate::ip::Ends;
+use crate::ip::{Addresses, Ends};
 use crate::{Body, Datagram, Decoded, Dropped, Layer, Payload, Segment, TcpFlags, protocol};
 
 /// Offsets in the TCP header (RFC 9293, section 3.1).
@@ -30,20 +30,20 @@ mod udp_field {
 /// Reads the transport header that an IP payload begins with.
 #[inline(always)]
 pub(crate) fn decode<'a>(
-    ends: Ends,
+    ends: impl Addresses,
     protocol: u8,
     payload: Payload<'a>,
 ) -> Result<Decoded<'a>, Dropped> {
     match protocol {
         protocol::TCP => tcp(ends, payload),
         protocol::UDP => udp(ends, payload),
-        _ => other(ends, protocol, payload),
+        _ => other(ends.ends(), protocol, payload),
     }
 }
 
 /// A TCP segment. Options are skipped: none of them changes where its data stands.
 #[inline(always)]
-fn tcp<'a>(ends: Ends, payload: Payload<'a>) -> Result<Decoded<'a>, Dropped> {
+fn tcp<'a>(ends: impl Addresses, payload: Payload<'a>) -> Result<Decoded<'a>, Dropped> {
     use tcp_field::{ACK, DATA_OFFSET, DST_PORT, FLAGS, SEQ, SIZE, SRC_PORT, WINDOW};
     let header = payload.peek::<SIZE>(Layer::Tcp)?;
     let size = u32::from(header[DATA_OFFSET] >> 4) * 4;
@@ -58,8 +58,8 @@ fn tcp<'a>(ends: Ends, payload: Payload<'a>) -> Result<Decoded<'a>, Dropped> {
         payload: payload.after(size, Layer::Tcp)?,
     };
     Ok(Decoded::Datagram(Datagram {
-        src: ends.src,
-        dst: ends.dst,
+        src: ends.src(),
+        dst: ends.dst(),
         protocol: protocol::TCP,
         src_port: be16::<SRC_PORT, _>(header),
         dst_port: be16::<DST_PORT, _>(header),
@@ -73,7 +73,7 @@ fn tcp<'a>(ends: Ends, payload: Payload<'a>) -> Result<Decoded<'a>, Dropped> {
 /// 0 means "as IP says" (RFC 2675, section 4, for jumbograms; also seen with segmentation offload).
 /// A longer one, as in datagrams whose IP header was rewritten, counts nothing as missing.
 #[inline(always)]
-fn udp<'a>(ends: Ends, payload: Payload<'a>) -> Result<Decoded<'a>, Dropped> {
+fn udp<'a>(ends: impl Addresses, payload: Payload<'a>) -> Result<Decoded<'a>, Dropped> {
     use udp_field::{DST_PORT, LENGTH, SIZE, SRC_PORT};
     let (header, mut data) = payload.header::<SIZE>(Layer::Udp)?;
     let length = u32::from(be16::<LENGTH, _>(header));
@@ -84,8 +84,8 @@ fn udp<'a>(ends: Ends, payload: Payload<'a>) -> Result<Decoded<'a>, Dropped> {
         data = data.trim(length);
     }
     Ok(Decoded::Datagram(Datagram {
-        src: ends.src,
-        dst: ends.dst,
+        src: ends.src(),
+        dst: ends.dst(),
         protocol: protocol::UDP,
         src_port: be16::<SRC_PORT, _>(header),
         dst_port: be16::<DST_PORT, _>(header),

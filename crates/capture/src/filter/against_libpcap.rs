@@ -1,10 +1,11 @@
 //! The filter against libpcap's own machine and reader.
 
-use super::libpcap::dlt;
+use super::compiler::dlt;
 use super::*;
 use crate::testing::PcapFile;
 use ::pcap::{Capture, Linktype};
 use proptest::prelude::*;
+use std::collections::HashMap;
 
 /// Expressions of every kind that libpcap compiles: tests, header lengths, indirect loads, scratch
 /// memory, arithmetic, chains.

@@ -9,11 +9,6 @@ use crate::error::{Fault, Reason};
 use crate::window::Window;
 use wire::LinkType;
 
-/// The longest record that is believed, in bytes. IP ends at 64 KiB and a BIG TCP segment at 512 KiB,
-/// USB transfers and log records go beyond; no known writer passes a few MiB. A length above this is
-/// damage, and the buffer never grows further.
-pub(crate) const MAX_RECORD: u32 = 16 * 1024 * 1024;
-
 /// The format of one capture, with what has to be remembered between records.
 pub(crate) enum Format {
     Pcap(pcap::Pcap),
@@ -55,6 +50,15 @@ impl Format {
             Self::Pcap(format) => Ok(Some(format.link())),
             Self::Pcapng(format) => format.next_link(window),
         }
+    }
+
+    /// Was the next record read to its end? Then it can be given without waiting for the source.
+    pub(crate) fn has_next(&self, window: &Window) -> bool {
+        let length = match self {
+            Self::Pcap(format) => format.next_length(window.bytes()),
+            Self::Pcapng(format) => format.next_length(window.bytes()),
+        };
+        length.is_some_and(|length| length <= window.bytes().len() as u64)
     }
 
     /// The link type that is known without reading on.

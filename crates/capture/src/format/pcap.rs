@@ -1,9 +1,9 @@
 //! The pcap format (draft-ietf-opsawg-pcap): a file header of 24 bytes, then records.
 
-use super::{ByteOrder, MAX_RECORD, cut, header_cut};
+use super::{ByteOrder, cut, header_cut};
 use crate::Packet;
 use crate::error::{Fault, Reason};
-use crate::window::Window;
+use crate::window::{MAX_RECORD, Window};
 use wire::{LinkType, Timestamp};
 
 /// Length of the file header.
@@ -109,6 +109,14 @@ impl Pcap {
             number,
             offset,
         }))
+    }
+
+    /// The length of the record that `bytes` begin with, if its header is there.
+    pub(crate) fn next_length(&self, bytes: &[u8]) -> Option<u64> {
+        let Variant { order, header, .. } = self.variant;
+        bytes.get(..header)?;
+        let (captured, _) = self.lengths(order.u32_at(bytes, 8), order.u32_at(bytes, 12));
+        Some(header as u64 + u64::from(captured))
     }
 
     /// (captured, on the wire).

@@ -1,10 +1,10 @@
 //! The pcapng format (draft-ietf-opsawg-pcapng): blocks, each with its length before and after it.
 
 use super::interface::{Clock, Interface};
-use super::{ByteOrder, MAX_RECORD, cut, header_cut, no_capture};
+use super::{ByteOrder, cut, header_cut, no_capture};
 use crate::Packet;
 use crate::error::{Fault, Reason};
-use crate::window::Window;
+use crate::window::{MAX_RECORD, Window};
 use wire::{LinkType, Timestamp};
 
 /// Type of the section header block; it reads the same in both byte orders.
@@ -104,6 +104,12 @@ impl Pcapng {
             number,
             offset,
         }))
+    }
+
+    /// The length of the block that `bytes` begin with, if its header is there.
+    pub(crate) fn next_length(&self, bytes: &[u8]) -> Option<u64> {
+        bytes.get(..8)?;
+        Some(u64::from(self.order.u32_at(bytes, 4)))
     }
 
     /// The link type of the packet that comes next; of the first interface where it names none.
@@ -219,11 +225,11 @@ impl Pcapng {
         let body = u64::from(head.length - 4);
         let passed =
             window.skip(body).map_err(|error| Fault { at, reason: Reason::Read(error) })?;
-        if passed == body {
-            if let Some(step) = self.trailer(window, head, 0, at)? {
-                window.take(step);
-                return Ok(());
-            }
+        if passed == body
+            && let Some(step) = self.trailer(window, head, 0, at)?
+        {
+            window.take(step);
+            return Ok(());
         }
         let found = passed + window.bytes().len() as u64;
         Err(Fault { at, reason: Reason::Cut { needed: u64::from(head.length), found } })
@@ -242,7 +248,8 @@ impl Pcapng {
         if !need(window, length)? {
             return Err(cut(window, length));
         }
-        if self.order.u32_at(window.bytes(), length - 4) == head.length && length % 4 == 0 {
+        if self.order.u32_at(window.bytes(), length - 4) == head.length && length.is_multiple_of(4)
+        {
             return Ok(length);
         }
         let at = window.position();
@@ -504,6 +511,11 @@ mod tests {
             damaged(raw(b"\x06\0\0\0\x04\0\0\x01xxxx")),
             corrupt("a record of 16777220 bytes, none is longer than 16777216")
         );
+        let another_version = |file: &mut PcapngFile| {
+            file.block(0x0a0d_0d0a, b"\x4d\x3c\x2b\x1a\x02\0\0\0........");
+            file.bytes()
+        };
+        assert_eq!(damaged(another_version), corrupt("unknown pcapng version 2.0"));
         assert_eq!(
             damaged(raw(b"\x0a\x0d\x0d\x0a\x1c\0\0\0wxyz")),
             corrupt("a section header without its byte order mark")

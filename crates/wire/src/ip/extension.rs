@@ -5,7 +5,7 @@
 //! follows their header is theirs, or encrypted. Numbers 253 and 254 are for experiments and may be
 //! either; as over IPv4 they count as transports.
 
-use super::{Ends, Place, fragment};
+use super::{Addresses, Ends, Place, fragment};
 use crate::bytes::{be16, be32};
 use crate::depth::Depth;
 use crate::{Decoded, Dropped, Layer, Payload, protocol, transport};
@@ -33,14 +33,14 @@ mod field {
 /// Walks the headers behind IPv6's fixed one to the transport or to a fragment.
 #[inline]
 pub(super) fn chain<'a>(
-    ends: Ends,
+    ends: impl Addresses,
     next: u8,
     payload: Payload<'a>,
     depth: Depth,
 ) -> Result<Decoded<'a>, Dropped> {
     match next {
         protocol::TCP | protocol::UDP => transport::decode(ends, next, payload),
-        _ => walk(ends, next, payload, depth),
+        _ => walk(ends.ends(), next, payload, depth),
     }
 }
 

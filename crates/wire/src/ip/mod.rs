@@ -8,11 +8,36 @@ use crate::depth::Depth;
 use crate::{Decoded, Dropped, Fragment, Layer, Payload};
 use std::net::IpAddr;
 
+/// Where the two addresses of a datagram are found.
+///
+/// On the way to the transport this is the IP header itself. An [`IpAddr`] that is put together from
+/// its tag and octets and copied at once stalls the processor (the copy is wider than the stores):
+/// that took 3 of the 10.7 ns of a plain Ethernet, IPv4 and TCP frame.
+pub(crate) trait Addresses: Copy {
+    fn src(self) -> IpAddr;
+    fn dst(self) -> IpAddr;
+
+    /// Both, for the rare ways.
+    fn ends(self) -> Ends {
+        Ends { src: self.src(), dst: self.dst() }
+    }
+}
+
 /// The two addresses of a datagram.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ends {
     pub(crate) src: IpAddr,
     pub(crate) dst: IpAddr,
+}
+
+impl Addresses for Ends {
+    fn src(self) -> IpAddr {
+        self.src
+    }
+
+    fn dst(self) -> IpAddr {
+        self.dst
+    }
 }
 
 /// IP of the version that its first byte names, where the link layer said nothing of it.

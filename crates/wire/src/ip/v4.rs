@@ -1,6 +1,6 @@
 //! IPv4 (RFC 791).
 
-use super::{Ends, Place, extension, fragment};
+use super::{Addresses, Place, extension, fragment};
 use crate::bytes::{array, be16};
 use crate::depth::Depth;
 use crate::{Decoded, Dropped, Layer, Payload, transport};
@@ -47,10 +47,7 @@ pub(crate) fn decode<'a>(packet: Payload<'a>, depth: Depth) -> Result<Decoded<'a
         total => total,
     };
     let payload = packet.trim(total).after(size, Layer::Ipv4)?;
-    let ends = Ends {
-        src: IpAddr::V4(Ipv4Addr::from_octets(array::<{ field::SRC }, 4, _>(header))),
-        dst: IpAddr::V4(Ipv4Addr::from_octets(array::<{ field::DST }, 4, _>(header))),
-    };
+    let ends = HeaderEnds(header);
     let protocol = header[field::PROTOCOL];
     let place = be16::<{ field::FLAGS_OFFSET }, _>(header);
     if place & (MORE_FRAGMENTS | OFFSET) != 0 {
@@ -60,21 +57,37 @@ pub(crate) fn decode<'a>(packet: Payload<'a>, depth: Depth) -> Result<Decoded<'a
             offset: u32::from(place & OFFSET) * 8,
             more: place & MORE_FRAGMENTS != 0,
         };
-        return fragment(ends, protocol, place, payload);
+        return fragment(ends.ends(), protocol, place, payload);
     }
     continued(ends, protocol, payload, depth)
+}
+
+/// The addresses, where they stand.
+#[derive(Clone, Copy)]
+struct HeaderEnds<'a>(&'a [u8; field::SIZE]);
+
+impl Addresses for HeaderEnds<'_> {
+    #[inline(always)]
+    fn src(self) -> IpAddr {
+        IpAddr::V4(Ipv4Addr::from_octets(array::<{ field::SRC }, 4, _>(self.0)))
+    }
+
+    #[inline(always)]
+    fn dst(self) -> IpAddr {
+        IpAddr::V4(Ipv4Addr::from_octets(array::<{ field::DST }, 4, _>(self.0)))
+    }
 }
 
 /// What follows the header: the transport, or an authentication header in front of it.
 #[inline(always)]
 pub(super) fn continued<'a>(
-    ends: Ends,
+    ends: impl Addresses,
     protocol: u8,
     payload: Payload<'a>,
     depth: Depth,
 ) -> Result<Decoded<'a>, Dropped> {
     if protocol == extension::AUTHENTICATION {
-        return extension::authenticated(ends, payload, depth);
+        return extension::authenticated(ends.ends(), payload, depth);
     }
     transport::decode(ends, protocol, payload)
 }

@@ -1,6 +1,6 @@
 //! IPv6's fixed header (RFC 8200), and the length of jumbograms (RFC 2675).
 
-use super::{Ends, extension};
+use super::{Addresses, extension};
 use crate::bytes::{array, be16};
 use crate::depth::Depth;
 use crate::{Decoded, Dropped, Layer, Payload};
@@ -30,11 +30,23 @@ pub(crate) fn decode<'a>(packet: Payload<'a>, depth: Depth) -> Result<Decoded<'a
         0 => length_unsaid(next, payload),
         len => u32::from(len),
     };
-    let ends = Ends {
-        src: IpAddr::V6(Ipv6Addr::from_octets(array::<{ field::SRC }, 16, _>(header))),
-        dst: IpAddr::V6(Ipv6Addr::from_octets(array::<{ field::DST }, 16, _>(header))),
-    };
-    extension::chain(ends, next, payload.trim(len), depth)
+    extension::chain(HeaderEnds(header), next, payload.trim(len), depth)
+}
+
+/// The addresses, where they stand.
+#[derive(Clone, Copy)]
+struct HeaderEnds<'a>(&'a [u8; field::SIZE]);
+
+impl Addresses for HeaderEnds<'_> {
+    #[inline(always)]
+    fn src(self) -> IpAddr {
+        IpAddr::V6(Ipv6Addr::from_octets(array::<{ field::SRC }, 16, _>(self.0)))
+    }
+
+    #[inline(always)]
+    fn dst(self) -> IpAddr {
+        IpAddr::V6(Ipv6Addr::from_octets(array::<{ field::DST }, 16, _>(self.0)))
+    }
 }
 
 /// The payload's length where the header says 0: a jumbogram's option has it, or the sender's

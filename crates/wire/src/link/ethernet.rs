@@ -26,12 +26,6 @@ pub(crate) fn decode<'a>(frame: Payload<'a>, depth: Depth) -> Result<Decoded<'a>
     }
 }
 
-/// An Ethernet frame inside another: the same, but not built into every caller.
-#[inline(never)]
-pub(super) fn decode_inner<'a>(frame: Payload<'a>, depth: Depth) -> Result<Decoded<'a>, Dropped> {
-    decode(frame, depth)
-}
-
 /// What follows a type field, of an Ethernet header or a tag.
 #[inline(never)]
 pub(super) fn by_type_or_length<'a>(

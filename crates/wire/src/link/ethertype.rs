@@ -15,8 +15,6 @@ const PROVIDER_VLAN: u16 = 0x88a8;
 const OLD_PROVIDER_VLAN: [u16; 3] = [0x9100, 0x9200, 0x9300];
 /// RFC 5332: the first for unicast, the second was multicast and is now "upstream-assigned".
 const MPLS: [u16; 2] = [0x8847, 0x8848];
-/// Cisco's FabricPath: a tag of 16 bits and a whole Ethernet frame (nDPI's `ajp.pcap`).
-const FABRIC_PATH: u16 = 0x8903;
 /// RFC 2516. Discovery (0x8863) carries no IP.
 const PPPOE_SESSION: u16 = 0x8864;
 
@@ -30,10 +28,6 @@ pub(super) fn decode<'a>(
         IPV4 => ip::v4::decode(payload, depth),
         IPV6 => ip::v6::decode(payload, depth),
         VLAN | PROVIDER_VLAN => vlan(payload, depth),
-        FABRIC_PATH => {
-            let frame = payload.after(2, Layer::Vlan)?;
-            ethernet::decode_inner(frame, depth.deeper()?)
-        }
         PPPOE_SESSION => ppp::decode_session(payload, depth),
         t if MPLS.contains(&t) => mpls::decode(payload, depth),
         t if OLD_PROVIDER_VLAN.contains(&t) => vlan(payload, depth),
@@ -87,15 +81,6 @@ mod tests {
         let why = "the packet ends inside it";
         let malformed = Err(Dropped::Malformed { layer: Layer::Vlan, why });
         assert_eq!(ethernet(&[&[0x81, 0], &[0, 7, 8]]), malformed);
-    }
-
-    #[test]
-    fn a_frame_in_a_fabrics_frame() {
-        let fabric = [0x89, 0x03, 0x40, 0x20];
-        let got = ethernet(&[&fabric, &ADDRESSES, &[0x81, 0, 0, 7, 8, 0], &PACKET]);
-        assert_eq!(got, Ok(IpVersion::V4));
-        let endless = [&fabric[..], &ADDRESSES].concat().repeat(MAX_HEADERS + 1);
-        assert_eq!(ethernet(&[&endless, &[8, 0], &PACKET]), Err(Dropped::TooDeep));
     }
 
     #[test]

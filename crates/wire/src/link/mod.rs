@@ -29,7 +29,7 @@ pub(crate) fn decode<'a>(
     depth: Depth,
 ) -> Result<Decoded<'a>, Dropped> {
     match link {
-        LinkType::ETHERNET => ethernet::decode_inner(frame, depth),
+        LinkType::ETHERNET => ethernet::decode(frame, depth),
         LinkType::LINUX_SLL => sll::decode_v1(frame, depth),
         LinkType::LINUX_SLL2 => sll::decode_v2(frame, depth),
         LinkType::RAW | LinkType::DLT_RAW | LinkType::DLT_RAW_OPENBSD => {

@@ -26,8 +26,7 @@ mod number {
 /// `BGP_Cisco_hdlc_slarp.pcap` has it under [`LinkType::PPP`](crate::LinkType::PPP), and no protocol
 /// number begins with its addresses.
 pub(super) fn decode<'a>(frame: Payload<'a>, depth: Depth) -> Result<Decoded<'a>, Dropped> {
-    // No protocol number begins with this address: 0x00ff is reserved for its sake (RFC 1661,
-    // section 2).
+    // Nor does any begin with HDLC's address: 0x00ff is not used, for its sake (RFC 1662, 3.2).
     let frame = match frame.peek::<1>(Layer::Link)? {
         [first] if CISCO.contains(first) => return decode_cisco(frame, depth),
         [ALL_STATIONS] => match frame.header::<2>(Layer::Link)? {

@@ -1,7 +1,7 @@
 //! The compiler of filter expressions: libpcap's, through the `pcap` crate.
 
-use super::Refusal;
 use super::bpf::{Program, Raw};
+use super::with_libpcap::Refusal;
 use ::pcap::{BpfInstruction, Capture, Error, Linktype};
 use wire::LinkType;
 

@@ -1,0 +1,199 @@
+//! What was typed.
+
+use clap::{ArgAction, Parser, ValueEnum};
+use std::path::PathBuf;
+
+/// Turns packets into connections: every byte of every direction, in order.
+#[derive(Parser, Debug)]
+#[command(
+    name = "pcap2conn",
+    version,
+    disable_help_flag = true,
+    disable_version_flag = true,
+    override_usage = "pcap2conn [-hvlcmsdj] [-r FILE...]... [-i INTERFACE] [-o DIR] [-e FILTER] [-f N] [OPTIONS]",
+    after_help = EXAMPLES,
+    max_term_width = 100
+)]
+pub(crate) struct Args {
+    /// Capture to read, pcap or pcapng; may be repeated and may name several files. `-` is standard
+    /// input. A connection may go on from one file to the next
+    #[arg(short = 'r', long, value_name = "FILE", num_args = 1.., help_heading = INPUT)]
+    pub(crate) input_file: Vec<PathBuf>,
+
+    /// Capture live on an interface: its name or an address of it
+    #[arg(short, long, value_name = "INTERFACE", help_heading = INPUT)]
+    pub(crate) interface: Option<String>,
+
+    /// Only packets that this BPF filter matches (pcap-filter(7)); it sees packets as captured
+    #[arg(short = 'e', long, value_name = "FILTER", help_heading = INPUT)]
+    pub(crate) filter: Option<String>,
+
+    /// In which order files are read
+    #[arg(long, value_enum, default_value_t = Order::Time, value_name = "ORDER", help_heading = INPUT)]
+    pub(crate) order: Order,
+
+    /// List the interfaces and exit
+    #[arg(short, long, help_heading = INPUT)]
+    pub(crate) list_interfaces: bool,
+
+    /// Where files go; created when missing
+    #[arg(short, long, value_name = "DIR", default_value = ".", help_heading = OUTPUT)]
+    pub(crate) output_dir: PathBuf,
+
+    /// Everything to standard output, nothing to files
+    #[arg(short = 'c', long, help_heading = OUTPUT)]
+    pub(crate) write_to_console: bool,
+
+    /// A metadata file for each connection
+    #[arg(short = 'm', long, help_heading = OUTPUT)]
+    pub(crate) write_metadata: bool,
+
+    /// Each side of each connection in its own file
+    #[arg(short, long, help_heading = OUTPUT)]
+    pub(crate) separate_sides: bool,
+
+    /// A header before each chunk
+    #[arg(short = 'd', long, help_heading = OUTPUT)]
+    pub(crate) chunks_header: bool,
+
+    /// Chunks and metadata as JSON, one line a chunk
+    #[arg(short, long, help_heading = OUTPUT)]
+    pub(crate) json: bool,
+
+    /// How missing bytes show in raw output: not at all, as a marker, or as zero bytes
+    #[arg(long, value_enum, default_value_t = Gap::Skip, value_name = "HOW", help_heading = OUTPUT)]
+    pub(crate) gap: Gap,
+
+    /// Times of file names in UTC instead of the local zone
+    #[arg(long, help_heading = OUTPUT)]
+    pub(crate) utc: bool,
+
+    /// Most output files open at once
+    #[arg(short = 'f', long, value_name = "N", default_value_t = 500, help_heading = OUTPUT)]
+    pub(crate) max_file_desc: usize,
+
+    /// Do everything but open output files
+    #[arg(long, help_heading = OUTPUT)]
+    pub(crate) dry_run: bool,
+
+    /// Whose bytes count where two segments differ, as long as neither is delivered
+    #[arg(long, value_enum, default_value_t = Overlap::First, value_name = "WHICH", help_heading = ENGINE)]
+    pub(crate) overlap: Overlap,
+
+    /// End a connection when its next packet comes later than this after the last one; captured files
+    /// are not cut by time unless this is given
+    #[arg(long, value_name = "SECONDS", help_heading = ENGINE)]
+    pub(crate) idle_timeout: Option<u64>,
+
+    /// Threads; this version follows connections in one, and the output is the same for any number
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = ENGINE)]
+    pub(crate) workers: usize,
+
+    /// Most connections held at once; the least recently active ones are ended and written
+    #[arg(long, value_name = "N", default_value_t = 4 << 20, help_heading = LIMITS)]
+    pub(crate) max_connections: usize,
+
+    /// Memory for TCP segments that wait for others, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 1024, help_heading = LIMITS)]
+    pub(crate) max_buffered: usize,
+
+    /// Memory for one direction's segments that wait for others, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 8, help_heading = LIMITS)]
+    pub(crate) max_buffered_per_direction: usize,
+
+    /// Memory for IP fragments that wait for others, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 64, help_heading = LIMITS)]
+    pub(crate) max_fragments: usize,
+
+    /// Memory for bytes that wait to be written, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 64, help_heading = LIMITS)]
+    pub(crate) write_buffer: usize,
+
+    /// Write the summary as JSON to a file
+    #[arg(long, value_name = "FILE", help_heading = MESSAGES)]
+    pub(crate) summary_json: Option<PathBuf>,
+
+    /// No summary, no progress; errors only
+    #[arg(short, long, conflicts_with = "verbose", help_heading = MESSAGES)]
+    pub(crate) quiet: bool,
+
+    /// Say for each packet that could not be decoded why, and what is read
+    #[arg(long, help_heading = MESSAGES)]
+    pub(crate) verbose: bool,
+
+    /// Print the version and exit
+    #[arg(short = 'v', long, action = ArgAction::Version, help_heading = MESSAGES)]
+    version: (),
+
+    /// Print this help and exit
+    #[arg(short, long, action = ArgAction::HelpShort, help_heading = MESSAGES)]
+    help: (),
+}
+
+const INPUT: &str = "Input";
+const OUTPUT: &str = "Output";
+const ENGINE: &str = "Connections";
+const LIMITS: &str = "Limits";
+const MESSAGES: &str = "Messages";
+
+const EXAMPLES: &str = "Examples:
+  pcap2conn -r capture.pcap -o out        each connection in a file of its own in out/
+  pcap2conn -r cap* -o out -s -m          each side in a file, and metadata
+  pcap2conn -r capture.pcapng -c -j       JSON lines on standard output
+  pcap2conn -r data.pcapng -e 'tcp port 23' -j
+  tcpdump -w - | pcap2conn -r - -c        from another program
+
+Exit status:
+  0  all inputs were read to their end
+  1  no input was readable, or output failed
+  2  the command line or the filter is wrong
+  3  something was read, but an input was missing, cut, corrupt or of an unknown link type";
+
+/// In which order files are read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Order {
+    /// By the time of their first packets.
+    Time,
+    /// As on the command line.
+    Given,
+}
+
+/// How missing bytes show in raw output.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Gap {
+    /// Not at all.
+    Skip,
+    /// As `[N bytes missing]`.
+    Marker,
+    /// As zero bytes, at most 1 GiB a gap.
+    Zero,
+}
+
+/// Whose bytes count.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Overlap {
+    /// The first captured.
+    First,
+    /// The last captured.
+    Last,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn one_r_takes_several_files_and_may_be_repeated() {
+        let line = "pcap2conn -r a b -csj -r c --input-file d -o out";
+        let args = Args::try_parse_from(line.split(' ')).unwrap();
+        assert_eq!(args.input_file, ["a", "b", "c", "d"].map(PathBuf::from));
+        assert!(args.write_to_console && args.separate_sides && args.json && !args.chunks_header);
+        assert_eq!(args.output_dir, PathBuf::from("out"));
+    }
+}

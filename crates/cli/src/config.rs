@@ -1,0 +1,150 @@
+//! What was typed, checked and turned into what the libraries want.
+
+use crate::args::{self, Args};
+use capture::Inputs;
+use sink::{Format, GapStyle, OutputConfig};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What is to be done.
+#[derive(Debug)]
+pub(crate) enum Action {
+    /// Read captures.
+    Read(Box<Config>),
+}
+
+/// A run over captures.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) inputs: Inputs,
+    pub(crate) filter: Option<String>,
+    pub(crate) engine: flow::Config,
+    pub(crate) output: OutputConfig,
+    pub(crate) summary_json: Option<PathBuf>,
+    pub(crate) quiet: bool,
+    pub(crate) verbose: bool,
+}
+
+/// Checks the arguments; an error is a line for people, about the command line.
+pub(crate) fn action(args: Args) -> Result<Action, String> {
+    if args.list_interfaces || args.interface.is_some() {
+        if !args.input_file.is_empty() {
+            return Err("-r reads files, -i and -l look at interfaces: give one of them".into());
+        }
+        return Err(
+            "live capture (-i, -l) is not in this version: capture with tcpdump or dumpcap \
+                    and read that, as in: tcpdump -i eth0 -w - | pcap2conn -r -"
+                .into(),
+        );
+    }
+    if args.input_file.is_empty() {
+        return Err("nothing to read: name a capture with -r".into());
+    }
+    at_least_one("-f", args.max_file_desc)?;
+    at_least_one("--workers", args.workers)?;
+    at_least_one("--max-connections", args.max_connections)?;
+    let order = match args.order {
+        args::Order::Time => capture::Order::FirstPacket,
+        args::Order::Given => capture::Order::Given,
+    };
+    let inputs = Inputs::order(&args.input_file, order).map_err(|error| error.to_string())?;
+    let output = OutputConfig {
+        dir: args.output_dir,
+        console: args.write_to_console,
+        metadata: args.write_metadata,
+        separate_sides: args.separate_sides,
+        format: match (args.json, args.chunks_header) {
+            (true, _) => Format::Json,
+            (false, true) => Format::Headers,
+            (false, false) => Format::Raw,
+        },
+        gap: match args.gap {
+            args::Gap::Skip => GapStyle::Skip,
+            args::Gap::Marker => GapStyle::Marker,
+            args::Gap::Zero => GapStyle::Zero,
+        },
+        utc: args.utc,
+        several_inputs: inputs.len() > 1,
+        max_open: args.max_file_desc,
+        write_budget: mib("--write-buffer", args.write_buffer)?,
+        dry_run: args.dry_run,
+    };
+    let limits = flow::Limits {
+        connections: args.max_connections,
+        buffered_per_direction: mib(
+            "--max-buffered-per-direction",
+            args.max_buffered_per_direction,
+        )?,
+        buffered: mib("--max-buffered", args.max_buffered)?,
+        fragments: mib("--max-fragments", args.max_fragments)?,
+        ..flow::Limits::default()
+    };
+    let overlap = match args.overlap {
+        args::Overlap::First => flow::Overlap::First,
+        args::Overlap::Last => flow::Overlap::Last,
+    };
+    let idle = args.idle_timeout.map(Duration::from_secs);
+    Ok(Action::Read(Box::new(Config {
+        inputs,
+        filter: args.filter,
+        engine: flow::Config { overlap, idle, limits },
+        output,
+        summary_json: args.summary_json,
+        quiet: args.quiet,
+        verbose: args.verbose,
+    })))
+}
+
+fn at_least_one(option: &str, value: usize) -> Result<(), String> {
+    if value == 0 { Err(format!("{option} 0: at least 1 is needed")) } else { Ok(()) }
+}
+
+/// Mebibytes in bytes.
+fn mib(option: &str, value: usize) -> Result<usize, String> {
+    at_least_one(option, value)?;
+    value
+        .checked_mul(1 << 20)
+        .ok_or_else(|| format!("{option} {value}: more than this machine can address"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    fn config(line: &str) -> Result<Config, String> {
+        let words = std::iter::once("pcap2conn").chain(line.split_whitespace());
+        let Action::Read(config) = action(Args::try_parse_from(words).unwrap())?;
+        Ok(*config)
+    }
+
+    #[test]
+    fn json_overrides_headers() {
+        assert_eq!(config("-r a -d").unwrap().output.format, Format::Headers);
+        assert_eq!(config("-r a -dj").unwrap().output.format, Format::Json);
+        assert_eq!(config("-r a").unwrap().output.format, Format::Raw);
+    }
+
+    #[test]
+    fn zeros_that_make_no_sense_are_refused() {
+        for option in ["-f", "--workers", "--max-connections", "--max-buffered", "--write-buffer"] {
+            let error = config(&format!("-r a {option} 0")).unwrap_err();
+            assert!(error.starts_with(option), "{error}");
+        }
+        assert!(config("-r a --max-buffered 99999999999999999").is_err());
+    }
+
+    #[test]
+    fn files_interfaces_or_neither() {
+        assert!(config("").unwrap_err().contains("-r"));
+        assert!(config("-r a -i eth0").unwrap_err().contains("one of them"));
+        assert!(config("-i eth0").unwrap_err().contains("live capture"));
+        assert!(config("-r - -r -").unwrap_err().contains("standard input"));
+    }
+
+    #[test]
+    fn limits_are_mebibytes() {
+        let limits = config("-r a --max-buffered 64 --max-fragments 2").unwrap().engine.limits;
+        assert_eq!((limits.buffered, limits.fragments), (64 << 20, 2 << 20));
+    }
+}

@@ -1,0 +1,70 @@
+//! The progress bar of long runs.
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::{IsTerminal, stderr, stdout};
+
+/// Below this many bytes a run is over before anybody could read a bar.
+const LONG: u64 = 64 << 20;
+
+/// How many packets pass between two looks at the clock.
+const EVERY: u64 = 8192;
+
+/// A bar on standard error, where that is a terminal and the input is long.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    bar: Option<ProgressBar>,
+    packets: u64,
+}
+
+impl Progress {
+    /// A bar for `length` bytes of input; for input of unknown length where it is `None`.
+    pub(crate) fn new(length: Option<u64>, quiet: bool, console: bool) -> Self {
+        let shows = !quiet
+            && stderr().is_terminal()
+            && !(console && stdout().is_terminal())
+            && length.is_none_or(|bytes| bytes >= LONG);
+        Self { bar: shows.then(|| bar(length)), packets: 0 }
+    }
+
+    /// A packet was read. `state` gives the bytes read and the connections held; it is asked now and
+    /// then only.
+    pub(crate) fn packet(&mut self, state: impl FnOnce() -> (u64, usize)) {
+        self.packets += 1;
+        if let Some(bar) = self.bar.as_ref().filter(|_| self.packets.is_multiple_of(EVERY)) {
+            let (bytes, connections) = state();
+            bar.set_message(format!("{connections} connections"));
+            bar.set_position(bytes);
+        }
+    }
+
+    /// Prints a line on standard error without disturbing the bar.
+    pub(crate) fn line(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprintln!("{line}")),
+            None => eprintln!("{line}"),
+        }
+    }
+
+    /// The run is over.
+    pub(crate) fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn bar(length: Option<u64>) -> ProgressBar {
+    let template = match length {
+        Some(_) => "{bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {msg}, {eta} left",
+        None => "{spinner} {bytes}, {bytes_per_sec}, {msg}",
+    };
+    let bar = match length {
+        Some(bytes) => ProgressBar::new(bytes),
+        None => ProgressBar::new_spinner(),
+    };
+    bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(5));
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar
+}

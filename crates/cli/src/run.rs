@@ -1,0 +1,261 @@
+//! A run over captures: packets from the inputs through the filter and the engine to the output.
+
+use crate::config::Config;
+use crate::notes::Notes;
+use crate::progress::Progress;
+use crate::{FAILED, INCOMPLETE, USAGE};
+use anyhow::Context;
+use capture::{Filter, Input, Packet, Reader, Verdict};
+use flow::{Engine, Reason, Source};
+use sink::{InputSummary, Output, SinkError, Summary};
+use std::io::{stderr, stdout};
+use std::process::ExitCode;
+use std::time::Instant;
+use wire::{Frame, LinkType};
+
+/// How a run ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Status {
+    /// Everything was read.
+    Complete,
+    /// Something was read, but not everything.
+    Incomplete,
+    /// No input could be read.
+    Nothing,
+    /// The filter is wrong; that was said.
+    Filter,
+}
+
+impl From<Status> for ExitCode {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Complete => Self::SUCCESS,
+            Status::Incomplete => Self::from(INCOMPLETE),
+            Status::Nothing => Self::from(FAILED),
+            Status::Filter => Self::from(USAGE),
+        }
+    }
+}
+
+/// What became of an input.
+#[derive(Debug, Default)]
+struct Progressed {
+    readable: bool,
+    packets: u64,
+    bytes: u64,
+    problem: Option<String>,
+}
+
+/// Reads all inputs and writes what is in them.
+///
+/// # Errors
+/// Output failed.
+pub(crate) fn run(config: &Config) -> anyhow::Result<Status> {
+    let started = Instant::now();
+    let length = config.inputs.length();
+    let progress = Progress::new(length, config.quiet, config.output.console);
+    let mut run = Run {
+        config,
+        engine: Engine::new(config.engine),
+        output: Output::new(&config.output, Box::new(stdout()), Box::new(stderr())),
+        filter: config.filter.as_deref().map(Filter::new),
+        notes: Notes::new(progress, config.verbose),
+        done: 0,
+    };
+    let mut inputs: Vec<(&Input, Progressed)> = Vec::with_capacity(config.inputs.len());
+    let result = run.read_all(&mut inputs);
+    run.notes.progress().finish();
+    match result {
+        Ok(true) => {}
+        Ok(false) => return Ok(Status::Filter),
+        // Whoever read the console has had enough.
+        Err(error) if error.is_closed_pipe() => return Ok(Status::Complete),
+        Err(error) => return Err(error.into()),
+    }
+    run.report(inputs, started)
+}
+
+/// A run under way.
+struct Run<'a> {
+    config: &'a Config,
+    engine: Engine<u32>,
+    output: Output,
+    filter: Option<Filter>,
+    notes: Notes,
+    /// Bytes of the inputs that were read to their end.
+    done: u64,
+}
+
+impl<'a> Run<'a> {
+    /// Reads the inputs in order and closes the connections. `false` where the filter is wrong: then
+    /// nothing was created.
+    fn read_all(&mut self, inputs: &mut Vec<(&'a Input, Progressed)>) -> Result<bool, SinkError> {
+        let mut first = true;
+        for input in &self.config.inputs {
+            let mut became = Progressed::default();
+            match input.open() {
+                Ok(mut reader) => {
+                    if std::mem::take(&mut first) {
+                        if !self.filter_is_right(reader.link_hint()) {
+                            return Ok(false);
+                        }
+                        self.output.prepare()?;
+                    }
+                    self.notes
+                        .detail(|| format!("reading {} as input {}", input.name(), input.number()));
+                    became.readable = true;
+                    self.read(input, &mut reader, &mut became)?;
+                }
+                Err(error) => {
+                    self.notes.problem(&error);
+                    became.problem = Some(error.detail());
+                }
+            }
+            self.done += became.bytes;
+            inputs.push((input, became));
+        }
+        if first && !self.filter_is_right(None) {
+            return Ok(false);
+        }
+        self.engine.finish(&mut self.output)?;
+        self.output.finish()?;
+        Ok(true)
+    }
+
+    /// Compiles the filter for the first input, before anything is created.
+    fn filter_is_right(&mut self, link: Option<LinkType>) -> bool {
+        let Some(filter) = &mut self.filter else { return true };
+        match filter.check(link.unwrap_or(LinkType::ETHERNET)) {
+            Ok(()) => true,
+            Err(error) => {
+                self.notes.problem(error);
+                false
+            }
+        }
+    }
+
+    /// Reads one input to its end, or to where it is damaged.
+    fn read(
+        &mut self,
+        input: &Input,
+        reader: &mut Reader,
+        became: &mut Progressed,
+    ) -> Result<(), SinkError> {
+        let streams = input.length().is_none();
+        loop {
+            if streams && !reader.has_next() {
+                // The next packet may be long in coming.
+                self.output.flush()?;
+            }
+            match reader.next_packet() {
+                Ok(Some(packet)) => self.take(input, &packet)?,
+                Ok(None) => break,
+                Err(error) => {
+                    self.notes.problem(&error);
+                    became.problem = Some(error.detail());
+                    break;
+                }
+            }
+            let (engine, done) = (&self.engine, self.done);
+            let bytes = reader.bytes_read();
+            self.notes.progress().packet(|| (done + bytes, engine.connections()));
+        }
+        became.packets = reader.packets();
+        became.bytes = reader.bytes_read();
+        Ok(())
+    }
+
+    /// Takes one packet through the filter into the engine.
+    fn take(&mut self, input: &Input, packet: &Packet<'_>) -> Result<(), SinkError> {
+        let Some(link) = packet.link.filter(|link| link.is_known()) else {
+            self.set_aside_unknown(input, packet);
+            return Ok(());
+        };
+        if let Some(filter) = &mut self.filter {
+            match filter.matches(link, packet.bytes, packet.wire_len) {
+                Verdict::Match => {}
+                Verdict::NoMatch => {
+                    self.engine.set_aside(Reason::Filtered);
+                    return Ok(());
+                }
+                Verdict::Undefined => {
+                    self.engine.set_aside(Reason::FilterUndefined);
+                    let (name, number) = (input.name(), packet.number);
+                    self.notes.unusable(input.number(), Some(link), || {
+                        format!(
+                            "{name}: packet {number}: the filter has no meaning for link type {link}; \
+                             packets of this type are set aside"
+                        )
+                    });
+                    return Ok(());
+                }
+            }
+        }
+        let file = u32::try_from(input.number()).unwrap_or(u32::MAX);
+        let source = Source { time: packet.time, number: packet.number, file };
+        let frame = Frame { link, bytes: packet.bytes, wire_len: packet.wire_len };
+        self.engine.handle_packet(source, &frame, &mut self.output)?;
+        if self.notes.is_verbose()
+            && let Some(dropped) = self.engine.take_dropped()
+        {
+            let (name, number) = (input.name(), packet.number);
+            self.notes.detail(|| format!("{name}: packet {number}: {dropped}"));
+        }
+        Ok(())
+    }
+
+    /// A packet whose link type nobody knows.
+    fn set_aside_unknown(&mut self, input: &Input, packet: &Packet<'_>) {
+        let (name, number) = (input.name(), packet.number);
+        let reason = match packet.link {
+            Some(_) => Reason::UnknownLink,
+            None => Reason::UnknownInterface,
+        };
+        self.engine.set_aside(reason);
+        self.notes.unusable(input.number(), packet.link, || match packet.link {
+            Some(link) => format!(
+                "{name}: packet {number}: link type {link} is not known; its packets are set aside"
+            ),
+            None => format!(
+                "{name}: packet {number}: the file does not describe its interface {}; such packets \
+                 are set aside",
+                packet.interface
+            ),
+        });
+    }
+
+    /// Says what the run did.
+    fn report(
+        self,
+        mut inputs: Vec<(&'a Input, Progressed)>,
+        started: Instant,
+    ) -> anyhow::Result<Status> {
+        inputs.sort_by_key(|(input, _)| input.number());
+        let (books, totals) = (self.engine.books(), self.engine.totals());
+        let listed: Vec<InputSummary<'_>> = inputs
+            .iter()
+            .map(|(input, became)| InputSummary {
+                number: u32::try_from(input.number()).unwrap_or(u32::MAX),
+                path: input.path(),
+                packets: became.packets,
+                bytes: became.bytes,
+                problem: became.problem.as_deref(),
+            })
+            .collect();
+        let summary =
+            Summary { books: &books, totals: &totals, inputs: &listed, elapsed: started.elapsed() };
+        if let Some(path) = &self.config.summary_json {
+            std::fs::write(path, summary.json())
+                .with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        let readable = inputs.iter().any(|(_, became)| became.readable);
+        if readable && !self.config.quiet {
+            eprint!("{}", summary.text());
+        }
+        Ok(match readable {
+            false => Status::Nothing,
+            true if self.notes.incomplete() => Status::Incomplete,
+            true => Status::Complete,
+        })
+    }
+}
