@@ -2,8 +2,9 @@
 //!
 //! Every block marked `console` is a session: lines that begin with `$ ` are commands, what follows
 //! is what they print on both standard streams. A line of `...` stands for any number of lines, and
-//! the measured line of a summary (`Time:`) for any such line. A block marked `console needs=TOOL` is
-//! left out, with a note, where the tool is not installed.
+//! the measured line of a summary (`Time:`) for any such line. Words after `console` say more: `one`,
+//! that the first line alone is a command (recorded sessions have prompts too); `needs=TOOL`, that
+//! the block is left out, with a note, where the tool is not installed.
 #![cfg(all(unix, feature = "libpcap"))]
 
 use std::path::{Path, PathBuf};
@@ -28,23 +29,25 @@ fn project() -> PathBuf {
 
 fn sessions(document: &str) -> Vec<Session> {
     let mut sessions: Vec<Session> = Vec::new();
-    let mut inside = false;
+    let (mut inside, mut one) = (false, false);
     for (number, line) in document.lines().enumerate() {
         if let Some(info) = line.strip_prefix("```") {
-            inside = !inside && info.split(' ').next() == Some("console");
+            let mut words = info.split(' ');
+            inside = !inside && words.next() == Some("console");
             if inside {
-                let needs = info.split_once("needs=").map(|(_, tool)| tool.to_owned());
+                one = words.clone().any(|word| word == "one");
+                let needs = words.find_map(|word| word.strip_prefix("needs=")).map(str::to_owned);
                 sessions.push(Session { needs, steps: Vec::new() });
             }
         } else if inside {
             let steps = &mut sessions.last_mut().unwrap().steps;
             match line.strip_prefix("$ ") {
-                Some(command) => steps.push(Step {
+                Some(command) if !one || steps.is_empty() => steps.push(Step {
                     line: number + 1,
                     command: command.to_owned(),
                     expected: Vec::new(),
                 }),
-                None => steps.last_mut().unwrap().expected.push(line.to_owned()),
+                _ => steps.last_mut().unwrap().expected.push(line.to_owned()),
             }
         }
     }
