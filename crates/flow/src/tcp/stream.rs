@@ -110,10 +110,11 @@ impl Stream {
             && self.holds_nothing()
     }
 
-    /// Forgets what is of no use to a connection that is over, whatever it holds out of order apart.
+    /// Forgets what is of no use to a connection that is over and holds nothing out of order. Where it
+    /// does, what proves the hole is still of use.
     pub(super) fn shrink(&mut self) {
-        self.acks.forget_evidence();
         if self.cost() == 0 {
+            self.acks.forget_evidence();
             self.disorder = None;
         }
     }
