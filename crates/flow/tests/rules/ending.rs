@@ -148,6 +148,14 @@ fn a_reset_discards_nothing_that_is_held() {
     assert_eq!(talk.run().only().story(), ["end A [5]", "end A  world"]);
 }
 
+#[test]
+fn a_reset_restarts_no_proof() {
+    // The acknowledgement is packet 5, the reset packet 16.
+    let mut talk = Talk::open();
+    talk.at(A, 5, "world").ack(B).silent(A, 10).rst(A, "").silent(A, 30);
+    assert_eq!(talk.run().only().first_gap(), Some(37));
+}
+
 /// Ports whose connections are in the shard of the first of them.
 fn ports_of_one_shard() -> impl Iterator<Item = u16> {
     use std::net::IpAddr;
