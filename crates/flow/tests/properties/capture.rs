@@ -14,16 +14,19 @@ enum Step {
     Ack { from: usize },
     /// The packet before comes twice.
     Repeat,
+    /// Says that it ends the connection, which goes on all the same.
+    Reset { from: usize },
 }
 
 fn step(shortest: u32) -> impl Strategy<Value = Step> {
     let from = 0..2usize;
     prop_oneof![
-        6 => (from.clone(), shortest..60).prop_map(|(from, len)| Step::Send { from, len }),
-        2 => (from.clone(), 1..200u32, shortest..90)
+        24 => (from.clone(), shortest..60).prop_map(|(from, len)| Step::Send { from, len }),
+        8 => (from.clone(), 1..200u32, shortest..90)
             .prop_map(|(from, back, len)| Step::Again { from, back, len }),
-        4 => from.prop_map(|from| Step::Ack { from }),
-        1 => Just(Step::Repeat),
+        16 => from.clone().prop_map(|from| Step::Ack { from }),
+        4 => Just(Step::Repeat),
+        1 => from.prop_map(|from| Step::Reset { from }),
     ]
 }
 
@@ -142,6 +145,9 @@ impl Tap {
                 Step::Repeat => {
                     talk.repeat();
                 }
+                Step::Reset { from } => {
+                    talk.rst(from, "no data");
+                }
             }
             let lost = self.lossy && *luck == 0 && carries_data(&talk.packets[fate.len()]);
             fate.push((*key, !lost));
@@ -209,8 +215,9 @@ impl Capture {
         let offset = |of: usize, n: u32| n.wrapping_sub(self.isn[of]).wrapping_sub(1);
         let first = offset(from, seq.wrapping_add(u32::from(flags & SYN != 0)));
         let acked = ack.filter(|_| flags & RST == 0).map(|ack| offset(1 - from, ack));
+        let len = if flags & RST == 0 { data.len() as u32 } else { 0 };
         let flags = flags | if ack.is_some() { ACK } else { 0 };
-        Said { from, data: first..first + data.len() as u32, ack: acked, flags }
+        Said { from, data: first..first.wrapping_add(len), ack: acked, flags }
     }
 
     /// Takes out data whose place may have been given up before it came: that of which the peer
