@@ -115,7 +115,7 @@ impl Stream {
     pub(super) fn shrink(&mut self) {
         if self.cost() == 0 {
             self.acks.forget_evidence();
-            self.disorder = None;
+            self.disorder = self.disorder.take().filter(|d| d.snapped.get().is_some());
         }
     }
 
