@@ -294,6 +294,10 @@ fn what_the_snap_length_cut_at_the_end_is_missing() {
     talk.data(A, "hello").cut(2).data(B, "world").cut(5);
     let got = talk.run();
     assert_eq!(got.texts(), [["hel[2]", "[5]"]]);
+    // A reset, after which little is remembered, changes nothing.
+    let mut talk = Talk::open();
+    talk.data(A, "hello").cut(2).rst(B, "").silent(A, 1);
+    assert_eq!(talk.run().texts(), [["hel[2]", ""]]);
     // A FIN behind it says the same; without bytes after it, the cut is all that is known.
     let mut talk = Talk::open();
     talk.data(A, "hello").cut(2).fin(A).ack(B);
