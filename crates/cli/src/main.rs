@@ -12,6 +12,7 @@ mod run;
 use args::Args;
 use clap::{CommandFactory, FromArgMatches};
 use config::{Action, Config};
+use progress::say;
 use std::process::ExitCode;
 
 /// No input was readable, or output failed.
@@ -30,7 +31,8 @@ fn main() -> ExitCode {
     match config::action(args) {
         Ok(Action::Read(config)) => read(&config),
         Err(message) => {
-            eprintln!("pcap2conn: {message}\n\nFor help: pcap2conn -h");
+            let usage = Args::command().render_usage();
+            say(format_args!("pcap2conn: {message}\n\n{usage}\n\nFor help: pcap2conn -h\n"));
             ExitCode::from(USAGE)
         }
     }
@@ -40,7 +42,7 @@ fn read(config: &Config) -> ExitCode {
     match run::run(config) {
         Ok(status) => status.into(),
         Err(error) => {
-            eprintln!("pcap2conn: {error:#}");
+            say(format_args!("pcap2conn: {error:#}\n"));
             ExitCode::from(FAILED)
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::notes::Notes;
-use crate::progress::Progress;
+use crate::progress::{Progress, say};
 use crate::{FAILED, INCOMPLETE, USAGE};
 use anyhow::Context;
 use capture::{Filter, Input, Packet, Reader, Verdict};
@@ -248,7 +248,7 @@ impl<'a> Run<'a> {
                 .with_context(|| format!("cannot write {}", path.display()))?;
         }
         if !self.config.quiet {
-            eprint!("{}", summary.text());
+            say(format_args!("{}", summary.text()));
         }
         Ok(match inputs.iter().any(|(_, became)| became.readable) {
             false => Status::Nothing,
