@@ -14,26 +14,26 @@ pub(crate) fn corpus() -> Option<PathBuf> {
     None
 }
 
-fn captures(folder: &Path, found: &mut Vec<PathBuf>) {
+/// All captures in a folder and those below it, in order.
+pub(crate) fn captures(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).expect("the folder can be read") {
         let path = entry.expect("the folder can be read").path();
+        let end = path.extension().and_then(|end| end.to_str());
         if path.is_dir() {
-            captures(&path, found);
-        } else if path
-            .extension()
-            .is_some_and(|end| ["pcap", "pcapng", "cap", "ntar"].iter().any(|known| end == *known))
-        {
+            found.extend(captures(&path));
+        } else if matches!(end, Some("pcap" | "pcapng" | "cap")) {
             found.push(path);
         }
     }
+    found.sort();
+    found
 }
 
 #[test]
 fn they_balance_on_every_capture() {
     let Some(folder) = corpus() else { return };
-    let mut found = Vec::new();
-    captures(&folder, &mut found);
-    found.sort();
+    let found = captures(&folder);
     assert!(found.len() > 500, "{} captures are there", found.len());
     let halves = found.split_at(found.len() / 2);
     std::thread::scope(|scope| {

@@ -1,7 +1,7 @@
 //! What the classic program wrote for a few captures, where that lies beside the project: the same
 //! names and the same bytes, but for the differences that README.md lists.
 
-use crate::books::corpus;
+use crate::books::{captures, corpus};
 use crate::common::*;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -32,12 +32,12 @@ fn classic(what: &str, mode: &str) -> Option<(PathBuf, BTreeMap<String, String>)
 }
 
 fn find(folder: &Path, name: &str) -> Option<PathBuf> {
-    let projects = std::fs::read_dir(folder).ok()?.flatten();
-    let found = projects.map(|entry| entry.path().join(name)).find(|path| path.is_file());
-    if found.is_none() {
+    let mut found = captures(folder);
+    found.retain(|path| path.file_name().is_some_and(|its| its == name));
+    if found.is_empty() {
         println!("skipped: no capture {name} in ../shared/corpus");
     }
-    found
+    found.pop()
 }
 
 /// Ours for the same capture.
