@@ -9,4 +9,4 @@ mod place;
 
 pub(crate) use capture::{Capture, Ng};
 pub(crate) use frame::*;
-pub(crate) use place::{Outcome, Place, latin1, lines};
+pub(crate) use place::{Outcome, Place, latin1, lines, skipped};

@@ -2,6 +2,7 @@
 
 use assert_cmd::Command;
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -159,6 +160,12 @@ impl Outcome {
 pub(crate) fn read_json(path: &Path) -> serde_json::Value {
     let text = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_slice(&text).expect("a summary is JSON")
+}
+
+/// Says that a test could not be made here, and why: past the test program's own hiding of what tests
+/// print.
+pub(crate) fn skipped(why: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "skipped: {why}");
 }
 
 /// Each byte one character.

@@ -69,7 +69,7 @@ fn what_must_not_be_read() {
                  if $R cat secret >/dev/null 2>&1; then echo can; else $R true && echo cannot; fi";
     let probe = place.shell(probe);
     if probe.out != "cannot\n" {
-        println!("skipped: no way to run without the right to read everything: {probe:?}");
+        skipped(format!("no way to run without the right to read everything: {probe:?}"));
         return;
     }
     let run = "if cat secret >/dev/null 2>&1; then R='setpriv --bounding-set=-all'; else R=; fi

@@ -10,7 +10,7 @@ pub(crate) fn corpus() -> Option<PathBuf> {
     if folder.is_dir() {
         return folder.canonicalize().ok();
     }
-    println!("skipped: no captures at ../shared/corpus beside the project");
+    skipped("no captures at ../shared/corpus beside the project");
     None
 }
 

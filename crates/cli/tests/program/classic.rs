@@ -13,13 +13,14 @@ fn classic(what: &str, mode: &str) -> Option<(PathBuf, BTreeMap<String, String>)
         "tcp" => "one_tcp_stream.pcap",
         "ipv6" => "one_ipv6_http_stream.pcap",
         "udp" => "udp.pcap",
+        "igmp" => "IgmpPackets.pcap",
         "gap" => "unidirectional_tcp_stream_with_missing_packet.pcap",
         _ => panic!("no such capture"),
     };
     let capture = find(&captures, name)?;
     let folder = captures.parent()?.join("classic-output").join(what).join(mode);
     if !folder.is_dir() {
-        println!("skipped: no classic output at ../shared/classic-output/{what}/{mode}");
+        skipped(format!("no classic output at ../shared/classic-output/{what}/{mode}"));
         return None;
     }
     let entries = std::fs::read_dir(&folder).expect("the folder can be read");
@@ -35,7 +36,7 @@ fn find(folder: &Path, name: &str) -> Option<PathBuf> {
     let mut found = captures(folder);
     found.retain(|path| path.file_name().is_some_and(|its| its == name));
     if found.is_empty() {
-        println!("skipped: no capture {name} in ../shared/corpus");
+        skipped(format!("no capture {name} in ../shared/corpus"));
     }
     found.pop()
 }
@@ -77,6 +78,19 @@ fn chunk_headers_are_the_same() {
     assert_same("tcp", "headers", &["-d"]);
     assert_same("ipv6", "headers", &["-d"]);
     assert_same("udp", "headers", &["-d"]);
+}
+
+/// The classic program takes an IPv6 extension header for the protocol. All else is the same.
+#[test]
+fn protocols_without_ports_are_the_same_but_behind_extension_headers() {
+    for (mode, options) in [("raw", &[][..]), ("sides", &["-s"]), ("headers", &["-d"])] {
+        let Some((capture, mut theirs)) = classic("igmp", mode) else { return };
+        let mut ours = ours(&capture, options);
+        let ends = "fe80__9c09_b416_768_ff42.0-ff02__16.0.txt";
+        assert!(theirs.remove(&format!("20100210023149-HOPOPT-{ends}")).is_some());
+        assert!(ours.remove(&format!("20100210023149-IPV6-ICMP-{ends}")).is_some());
+        assert!(ours == theirs, "{mode}");
+    }
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn a_full_disk_stops_the_run_and_names_the_file() {
     let mount = "mount -t tmpfs -o size=64k none full";
     let probe = place.shell(&format!("unshare -rm sh -c '{mount}'"));
     if probe.status != Some(0) {
-        println!("skipped: no way to mount a small file system: {}", probe.err.trim());
+        skipped(format!("no way to mount a small file system: {}", probe.err.trim()));
         return;
     }
     let script = format!("unshare -rm sh -c '{mount} && exec \"$P\" -q -r a.pcap -o full'");

@@ -136,3 +136,30 @@ fn nobody_has_to_listen_to_what_is_said() {
         place.shell(&format!("$P -r a.pcap -f 0 {redirection}")).ends(2);
     }
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_long_run_shows_a_bar_on_a_terminal_and_only_there() {
+    // 64 MiB are needed: below that nobody could read it.
+    let frame = udp("10.0.0.1:1", "10.0.0.2:2", [b'x'; 8000]);
+    let place = Place::with(Capture::all((0..9000).map(|_| frame.clone()), 9).pcap());
+    let outcome = place.run("-r a.pcap --dry-run").ends(0);
+    assert!(outcome.err.starts_with("Connections:"), "{outcome:?}");
+    let probe = place.shell("command -v script");
+    if probe.status != Some(0) {
+        skipped("no command `script` that makes a terminal");
+        return;
+    }
+    let on_terminal = |options: &str| {
+        let script =
+            format!("TERM=xterm script -qec \"$P -r a.pcap --dry-run {options}\" /dev/null");
+        place.shell(&script).ends(0).out
+    };
+    let shown = on_terminal("");
+    assert!(
+        shown.contains(" of 69.16 MiB, ") && shown.contains("B/s, 1 connections, "),
+        "{shown:?}"
+    );
+    assert!(shown.contains("Packets read:                      9000 = 9000 assigned"), "{shown:?}");
+    assert_eq!(on_terminal("-q"), "");
+}
