@@ -3,6 +3,7 @@
 
 use crate::common::*;
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 /// Where the captures are, if they are.
 pub(crate) fn corpus() -> Option<PathBuf> {
@@ -10,7 +11,8 @@ pub(crate) fn corpus() -> Option<PathBuf> {
     if folder.is_dir() {
         return folder.canonicalize().ok();
     }
-    skipped("no captures at ../shared/corpus beside the project");
+    static SAID: Once = Once::new();
+    SAID.call_once(|| skipped("no captures at ../shared/corpus beside the project"));
     None
 }
 

@@ -81,3 +81,26 @@ fn metadata_and_summary_count_them() {
     assert!(said.contains("\nMissing bytes:                     6\n"), "{said}");
     assert!(said.contains("\nGaps:                              1\n"), "{said}");
 }
+
+#[test]
+fn a_connection_of_which_nothing_but_a_gap_is_known() {
+    let (c, s) = (CLIENT, SERVER);
+    // The FIN says that 9 bytes came before it.
+    let frames = [
+        tcp(c, s, SYN, 1000, 0, ""),
+        tcp(s, c, SYN | ACK, 5000, 1001, ""),
+        tcp(c, s, FIN | ACK, 1010, 5001, ""),
+    ];
+    let place = Place::with(Capture::all(frames, 1_563_783_090).pcap());
+    assert!(place.out("").is_empty(), "files appear when there is data");
+    assert_eq!(
+        place.only("-j").1,
+        lines(&[
+            r#"{"side":"0","time":{"abs":"1563783090.000002","conn":"0.000002"},"size":"0","data":"","data_hex":"","missing":"9","packet":"3","offset":"0"}"#
+        ])
+    );
+    let expected = "\r\n{\"_\":\"--------------------\",\"side\":\"0\",\"size\":\"0\",\
+                    \"missing\":\"9\",\"offset\":\"0\"}\r\n";
+    assert_eq!(place.only("-d").1, expected);
+    assert_eq!(place.only("--gap marker").1, "[9 bytes missing]");
+}

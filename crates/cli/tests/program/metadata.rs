@@ -227,3 +227,18 @@ fn nanoseconds_and_negative_durations_are_told_in_full() {
     ));
     assert!(text.contains("Duration in seconds:               -1.500000005\n"), "{text}");
 }
+
+#[test]
+fn packets_of_several_inputs_are_told_apart() {
+    let mut first = web();
+    let second = Capture { packets: first.packets.split_off(5) };
+    let place = Place::new().put("a", first.pcap()).put("b", second.pcap());
+    place.run("-q -r a b -o out -m").says_nothing();
+    let text = &place.files("out")[&format!("{WEB}-metadata.txt")];
+    assert!(text.contains("(2019-07-22 08:11:30), packet 1 of input 1\n"), "{text}");
+    assert!(text.contains("(2019-07-22 08:11:33), packet 4 of input 2\n"), "{text}");
+    place.run("-q -r a b -o out -m -j").says_nothing();
+    let json = &place.files("out")[&format!("{WEB}-metadata.json")];
+    let last = r#""last_packet":{"time":"1563783093.000200","packet":"4","file":"2"}"#;
+    assert!(json.contains(last), "{json}");
+}
