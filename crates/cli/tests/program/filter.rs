@@ -92,6 +92,19 @@ mod with_libpcap {
     }
 
     #[test]
+    fn a_first_input_of_an_unknown_link_type_says_nothing_against_it() {
+        let unknown = Capture::new().at("1.0", vec![0; 60]).pcap_of(147);
+        let place = Place::with(web_and_dns().pcap()).put("unknown", unknown);
+        let outcome = filtered(&place, "udp", "-q -r unknown a.pcap -c").ends(3);
+        assert_eq!(outcome.out, "who?me");
+        assert!(
+            outcome.err.starts_with("pcap2conn: unknown: packet 1: link type 147 is not known")
+        );
+        filtered(&place, "tcp port", "-q -r unknown a.pcap -o out").ends(2);
+        assert!(!place.path("out").exists());
+    }
+
+    #[test]
     fn where_it_has_no_meaning_packets_are_set_aside_and_the_status_is_3() {
         let (from, to) = ("10.0.0.1:1", "10.0.0.2:2");
         let ethernet = Capture::new().at("9.0", udp(from, to, "ethernet")).pcap();
