@@ -10,9 +10,9 @@ mod progress;
 mod run;
 
 use args::Args;
-use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 use config::{Action, Config};
+use progress::{one_line, say};
 use std::process::ExitCode;
 
 /// No input was readable, or output failed.
@@ -30,7 +30,11 @@ fn main() -> ExitCode {
     };
     match config::action(args) {
         Ok(Action::Read(config)) => read(&config),
-        Err(message) => Args::command().error(ErrorKind::ValueValidation, message).exit(),
+        Err(message) => {
+            let usage = Args::command().render_usage();
+            say(format_args!("pcap2conn: {message}\n\n{usage}\n\nFor help: pcap2conn -h\n"));
+            ExitCode::from(USAGE)
+        }
     }
 }
 
@@ -38,7 +42,7 @@ fn read(config: &Config) -> ExitCode {
     match run::run(config) {
         Ok(status) => status.into(),
         Err(error) => {
-            eprintln!("pcap2conn: {error:#}");
+            say(format_args!("pcap2conn: {}\n", one_line(&format!("{error:#}"))));
             ExitCode::from(FAILED)
         }
     }

@@ -1,7 +1,8 @@
 //! The progress bar of long runs.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::io::{IsTerminal, stderr, stdout};
+use std::fmt;
+use std::io::{IsTerminal, Write, stderr, stdout};
 
 /// Below this many bytes a run is over before anybody could read a bar.
 const LONG: u64 = 64 << 20;
@@ -39,9 +40,10 @@ impl Progress {
 
     /// Prints a line on standard error without disturbing the bar.
     pub(crate) fn line(&self, line: &str) {
+        let line = one_line(line);
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{line}")),
-            None => eprintln!("{line}"),
+            Some(bar) => bar.suspend(|| say(format_args!("{line}\n"))),
+            None => say(format_args!("{line}\n")),
         }
     }
 
@@ -51,6 +53,22 @@ impl Progress {
             bar.finish_and_clear();
         }
     }
+}
+
+/// Says something to people on standard error. Nobody has to listen: where it is full or closed, the
+/// run goes on.
+pub(crate) fn say(text: fmt::Arguments<'_>) {
+    let _ = stderr().write_fmt(text);
+}
+
+/// A text without anything that would break the line or the terminal it is printed on: names of files
+/// may hold what they like.
+pub(crate) fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
+    }
+    line
 }
 
 fn bar(length: Option<u64>) -> ProgressBar {

@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::notes::Notes;
-use crate::progress::Progress;
+use crate::progress::{Progress, say};
 use crate::{FAILED, INCOMPLETE, USAGE};
 use anyhow::Context;
 use capture::{Filter, Input, Packet, Reader, Verdict};
@@ -122,10 +122,12 @@ impl<'a> Run<'a> {
         Ok(true)
     }
 
-    /// Compiles the filter for the first input, before anything is created.
+    /// Compiles the filter for the first input, before anything is created. Packets of a link type that
+    /// is not known never come to the filter, so that says nothing against it.
     fn filter_is_right(&mut self, link: Option<LinkType>) -> bool {
         let Some(filter) = &mut self.filter else { return true };
-        match filter.check(link.unwrap_or(LinkType::ETHERNET)) {
+        let link = link.filter(|link| link.is_known()).unwrap_or(LinkType::ETHERNET);
+        match filter.check(link) {
             Ok(()) => true,
             Err(error) => {
                 self.notes.problem(error);
@@ -250,7 +252,7 @@ impl<'a> Run<'a> {
         }
         let readable = inputs.iter().any(|(_, became)| became.readable);
         if readable && !self.config.quiet {
-            eprint!("{}", summary.text());
+            say(format_args!("{}", summary.text()));
         }
         Ok(match readable {
             false => Status::Nothing,
