@@ -1,7 +1,7 @@
 //! What a run did, for people and for programs.
 
 use crate::protocol::protocol_name;
-use crate::text::{push_json_str, push_label, push_line, push_u64};
+use crate::text::{push_json_str, push_label, push_line, push_one_line, push_u64};
 use flow::{Books, Limit, Reason, SideStats, Totals};
 use std::path::Path;
 use std::time::Duration;
@@ -82,7 +82,8 @@ impl Summary<'_> {
         for input in self.inputs {
             if let Some(problem) = input.problem {
                 push_label(&mut out, &format!("Input {}", input.number));
-                out.extend_from_slice(format!("{}: {problem}\n", input.path.display()).as_bytes());
+                push_one_line(&mut out, &format!("{}: {problem}", input.path.display()));
+                out.push(b'\n');
             }
         }
         self.push_timing(&mut out);
@@ -245,7 +246,7 @@ mod tests {
         };
         let cut = InputSummary {
             number: 2,
-            path: Path::new("c.pcap"),
+            path: Path::new("c\nd.pcap"),
             packets: 1000,
             bytes: 500_000,
             problem: Some("cut in record 1001"),
@@ -276,7 +277,7 @@ Packets read:                      5000 = 4900 assigned + 100 set aside
   malformed:                       10
 Limits reached:                    4
   buffered per direction:          4
-Input 2:                           c.pcap: cut in record 1001
+Input 2:                           c\\nd.pcap: cut in record 1001
 Time:                              0.500 s, 10000 packets/s, 3.0 MB/s
 "
         );
@@ -307,7 +308,7 @@ Time:                              0.500 s, 10000 packets/s, 3.0 MB/s
             "inputs": [
                 {"file": 1, "path": "a \"b\".pcap", "packets": 4000, "bytes": 1_000_000,
                  "status": "complete"},
-                {"file": 2, "path": "c.pcap", "packets": 1000, "bytes": 500_000,
+                {"file": 2, "path": "c\nd.pcap", "packets": 1000, "bytes": 500_000,
                  "status": "cut in record 1001"},
             ],
             "timing": {

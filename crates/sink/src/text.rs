@@ -33,6 +33,18 @@ pub(crate) fn push_line(out: &mut Vec<u8>, label: &str, n: u64) {
     out.push(b'\n');
 }
 
+/// Appends a string of people's making, without anything that would break the line or the terminal it
+/// is printed on.
+pub(crate) fn push_one_line(out: &mut Vec<u8>, text: &str) {
+    for c in text.chars() {
+        if c.is_control() {
+            out.extend(c.escape_default().map(|c| c as u8));
+        } else {
+            out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+        }
+    }
+}
+
 /// Appends a string of people's making (a path, a message) as a JSON string, quotes included.
 pub(crate) fn push_json_str(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
