@@ -12,7 +12,7 @@ mod run;
 use args::Args;
 use clap::{CommandFactory, FromArgMatches};
 use config::{Action, Config};
-use progress::say;
+use progress::{one_line, say};
 use std::process::ExitCode;
 
 /// No input was readable, or output failed.
@@ -42,7 +42,7 @@ fn read(config: &Config) -> ExitCode {
     match run::run(config) {
         Ok(status) => status.into(),
         Err(error) => {
-            say(format_args!("pcap2conn: {error:#}\n"));
+            say(format_args!("pcap2conn: {}\n", one_line(&format!("{error:#}"))));
             ExitCode::from(FAILED)
         }
     }

@@ -40,6 +40,7 @@ impl Progress {
 
     /// Prints a line on standard error without disturbing the bar.
     pub(crate) fn line(&self, line: &str) {
+        let line = one_line(line);
         match &self.bar {
             Some(bar) => bar.suspend(|| say(format_args!("{line}\n"))),
             None => say(format_args!("{line}\n")),
@@ -58,6 +59,16 @@ impl Progress {
 /// run goes on.
 pub(crate) fn say(text: fmt::Arguments<'_>) {
     let _ = stderr().write_fmt(text);
+}
+
+/// A text without anything that would break the line or the terminal it is printed on: names of files
+/// may hold what they like.
+pub(crate) fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
+    }
+    line
 }
 
 fn bar(length: Option<u64>) -> ProgressBar {

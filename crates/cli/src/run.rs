@@ -108,7 +108,7 @@ impl<'a> Run<'a> {
                 }
                 Err(error) => {
                     self.notes.problem(&error);
-                    became.problem = Some(error.to_string());
+                    became.problem = Some(error.reason().to_string());
                 }
             }
             self.done += became.bytes;
@@ -122,10 +122,12 @@ impl<'a> Run<'a> {
         Ok(true)
     }
 
-    /// Compiles the filter for the first input, before anything is created.
+    /// Compiles the filter for the first input, before anything is created. Packets of a link type that
+    /// is not known never come to the filter, so that says nothing against it.
     fn filter_is_right(&mut self, link: Option<LinkType>) -> bool {
         let Some(filter) = &mut self.filter else { return true };
-        match filter.check(link.unwrap_or(LinkType::ETHERNET)) {
+        let link = link.filter(|link| link.is_known()).unwrap_or(LinkType::ETHERNET);
+        match filter.check(link) {
             Ok(()) => true,
             Err(error) => {
                 self.notes.problem(error);
@@ -152,7 +154,10 @@ impl<'a> Run<'a> {
                 Ok(None) => break,
                 Err(error) => {
                     self.notes.problem(&error);
-                    became.problem = Some(error.to_string());
+                    // The summary names the input itself.
+                    let (at, reason) = (error.offset().unwrap_or(0), error.reason());
+                    let packet = reader.packets() + 1;
+                    became.problem = Some(format!("at byte {at}, packet {packet}: {reason}"));
                     break;
                 }
             }
@@ -196,10 +201,11 @@ impl<'a> Run<'a> {
         let frame = Frame { link, bytes: packet.bytes, wire_len: packet.wire_len };
         self.engine.handle_packet(source, &frame, &mut self.output)?;
         if self.notes.is_verbose()
-            && let Some(dropped) = self.engine.take_dropped() {
-                let (name, number) = (input.name(), packet.number);
-                self.notes.detail(|| format!("{name}: packet {number}: {dropped}"));
-            }
+            && let Some(dropped) = self.engine.take_dropped()
+        {
+            let (name, number) = (input.name(), packet.number);
+            self.notes.detail(|| format!("{name}: packet {number}: {dropped}"));
+        }
         Ok(())
     }
 
