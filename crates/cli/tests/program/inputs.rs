@@ -1,0 +1,142 @@
+//! `-r`: which captures are read, and in which order.
+
+use crate::common::*;
+use crate::stories::{WEB, web};
+
+/// Four captures of one UDP connection: `a` is the third by time, `b` the first, `c` and `d` begin
+/// together in between.
+fn four() -> Place {
+    let one = |time: &str, data: &str| {
+        Capture::new().at(time, udp("10.0.0.1:1", "10.0.0.2:2", data)).pcap()
+    };
+    Place::new()
+        .put("a", one("30.5", "A"))
+        .put("b", one("10.5", "B"))
+        .put("c", one("20.5", "C"))
+        .put("d", one("20.5", "D"))
+}
+
+#[test]
+fn one_r_takes_several_files_and_may_be_repeated() {
+    let place = four();
+    for line in ["-r a b c d", "-r a -r b -r c -r d", "-r a b -r c d", "--input-file a -r b c d"] {
+        let outcome = place.run(&format!("-q -c {line}")).ends(0);
+        assert_eq!(outcome.out, "BCDA", "{line}");
+    }
+    let shell = place.shell("$P -q -c -r [a-d]").ends(0);
+    assert_eq!(shell.out, "BCDA", "as -r cap* in a shell");
+}
+
+#[test]
+fn files_are_read_by_the_time_of_their_first_packets_ties_as_given() {
+    let place = four();
+    assert_eq!(place.run("-q -c -r a d c b").ends(0).out, "BDCA");
+    assert_eq!(place.run("-q -c --order time -r d a b c").ends(0).out, "BDCA");
+}
+
+#[test]
+fn the_order_of_the_command_line_is_kept_when_asked_for() {
+    let place = four();
+    assert_eq!(place.run("-q -c --order given -r a d c b").ends(0).out, "ADCB");
+    assert_eq!(place.run("-q -c -r a d --order=given -r c b").ends(0).out, "ADCB");
+}
+
+#[test]
+fn a_connection_goes_on_from_one_file_to_the_next() {
+    let whole = Place::with(web().pcap()).out("-m");
+    for cut in 1..web().packets.len() {
+        let mut first = web();
+        let second = Capture { packets: first.packets.split_off(cut) };
+        let place = Place::new().put("1", first.pcap()).put("2", second.pcapng());
+        place.run("-q -r 2 1 -o out").says_nothing();
+        let files = place.files("out");
+        assert_eq!(files.len(), 1, "cut after packet {cut}");
+        assert_eq!(files[&format!("{WEB}.txt")], whole[&format!("{WEB}.txt")]);
+    }
+}
+
+#[test]
+fn a_dash_is_standard_input() {
+    let place = Place::new();
+    for bytes in [web().pcap(), web().pcapng(), web().pcap_nanos()] {
+        let outcome = place.run_with(&["-q", "-c", "-r", "-"], &bytes).ends(0);
+        assert_eq!(outcome.out, "GET /\r\n200 OK\n");
+    }
+}
+
+#[test]
+fn standard_input_stays_where_it_was_given() {
+    let place = four();
+    let input = Capture::new().at("1.0", udp("10.0.0.1:1", "10.0.0.2:2", "-")).pcap();
+    let shown = |line: &str| {
+        let arguments: Vec<_> = line.split(' ').collect();
+        place.run_with(&arguments, &input).ends(0).out
+    };
+    assert_eq!(shown("-q -c -r a - b"), "B-A");
+    assert_eq!(shown("-q -c -r a b -"), "BA-");
+    assert_eq!(shown("-q -c --order given -r a - b"), "A-B");
+}
+
+#[test]
+fn standard_input_twice_is_a_mistake() {
+    let outcome = Place::new().run("-r - -c -r -").ends(2);
+    assert!(outcome.err.contains("standard input (-) was given twice"), "{outcome:?}");
+}
+
+#[test]
+fn empty_standard_input_is_no_capture() {
+    let outcome = Place::new().run("-q -c -r -").ends(1);
+    assert!(outcome.err.starts_with("pcap2conn: standard input: is empty"), "{outcome:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_named_pipe_is_read_as_it_comes() {
+    let place = four();
+    let outcome = place.shell("mkfifo pipe; cat b >pipe & $P -q -c -r a pipe c; wait").ends(0);
+    assert_eq!(outcome.out, "CBA", "the pipe keeps its place");
+}
+
+#[test]
+fn a_file_given_twice_is_read_twice() {
+    let place = four();
+    assert_eq!(place.run("-q -c -r a a").ends(0).out, "AA");
+}
+
+#[test]
+fn names_may_be_anything() {
+    let one = Capture::new().at("9.0", udp("10.0.0.1:1", "10.0.0.2:2", "x")).pcap();
+    for name in ["with blank", "ünïcode", "-dash", "new\nline"] {
+        let place = Place::new().put(name, &one);
+        let path = format!("./{name}");
+        let outcome = place.run_with(&["-q", "-c", "-r", &path], b"").ends(0);
+        assert_eq!(outcome.out, "x");
+        let joined = format!("-r{path}");
+        assert_eq!(place.run_with(&["-q", "-c", &joined], b"").ends(0).out, "x");
+    }
+}
+
+#[test]
+fn all_link_types_of_one_run_meet_in_one_connection() {
+    // Ethernet, Linux SLL, raw IP and loopback, each in a file of its own and all in one pcapng.
+    let packet = |data: &str| udp_packet("10.0.0.1:1", "10.0.0.2:2", data);
+    let with = |header: &[u8], data: &str| [header, &packet(data)].concat();
+    let sll = [0, 0, 0, 1, 0, 6, 2, 2, 2, 2, 2, 2, 0, 0, 8, 0];
+    let frames = [
+        (1, ethernet(&packet("e"))),
+        (113, with(&sll, "s")),
+        (101, packet("r")),
+        (228, packet("4")),
+        (0, with(&[2, 0, 0, 0], "n")),
+    ];
+    let mut place = Place::new();
+    let mut all = Ng::new();
+    for (n, (link, frame)) in frames.into_iter().enumerate() {
+        let file = Capture::new().at(&format!("{n}.0"), frame.clone()).pcap_of(link);
+        place = place.put(&n.to_string(), file);
+        all = all.interface(link as u16, &[]).packet(n as u32, n as u64, &frame);
+    }
+    let place = place.put("all", all.0);
+    assert_eq!(place.run("-q -c -r 0 1 2 3 4").ends(0).out, "esr4n");
+    assert_eq!(place.run("-q -c -r all").ends(0).out, "esr4n");
+}

@@ -1,0 +1,28 @@
+//! The program as people meet it: its arguments, its files, its words and its exit status, all through
+//! the built binary.
+//!
+//! What is expected stands here as literal bytes, written down from the description of the formats
+//! (README.md) and not from what the program printed.
+#![allow(clippy::needless_raw_string_hashes, reason = "JSON lines look alike")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod bad_input;
+mod books;
+mod bounds;
+mod chunk_headers;
+mod classic;
+mod console;
+mod failing_output;
+mod filter;
+mod gaps;
+mod inputs;
+mod json_lines;
+mod metadata;
+mod names;
+mod options;
+mod raw;
+mod stories;
+mod summary;
+mod usage;
