@@ -27,3 +27,9 @@ tail -n 1 "$log" | awk '
         print "corpus: " (good ? "passed" : "FAILED") ", see target/corpus.log"
         exit !good
     }'
+
+# The same captures made harder: packets moved and repeated, SYNs removed, segments lost.
+for how in "" "--no-syn" "--loss 0.01"; do
+    # shellcheck disable=SC2086  # one or two words
+    python3 tests/mangled/check.py $how
+done

@@ -1,6 +1,6 @@
 //! What can go wrong while reading a capture, each as one line for people.
 
-use crate::format::MAX_RECORD;
+use crate::window::MAX_RECORD;
 use std::fmt;
 use std::io::{self, ErrorKind};
 
@@ -9,7 +9,7 @@ use std::io::{self, ErrorKind};
 /// Its `Display` is one line: the capture, the byte and the packet where it stopped, the reason, and
 /// what to do. The packets before that place have been given and are good.
 #[derive(Debug, thiserror::Error)]
-#[error("{}{}: {}", OneLine(&.0.name), Place(.0.place), .0.reason)]
+#[error("{}: {}", OneLine(&.0.name), self.detail())]
 pub struct ReadError(Box<Inner>);
 
 #[derive(Debug)]
@@ -40,6 +40,16 @@ impl ReadError {
     /// The name of the capture, as it was given.
     pub fn name(&self) -> &str {
         &self.0.name
+    }
+
+    /// The same line without the name.
+    pub fn detail(&self) -> String {
+        match self.0.place {
+            Some((offset, packet)) => {
+                format!("at byte {offset}, packet {packet}: {}", self.0.reason)
+            }
+            None => self.0.reason.to_string(),
+        }
     }
 
     /// Where the bad record begins, in bytes; `None` where nothing was readable.
@@ -141,17 +151,6 @@ impl fmt::Display for OneLine<'_> {
             if c.is_control() { write!(f, "{}", c.escape_default())? } else { write!(f, "{c}")? }
         }
         Ok(())
-    }
-}
-
-struct Place(Option<(u64, u64)>);
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some((offset, packet)) => write!(f, ": at byte {offset}, packet {packet}"),
-            None => Ok(()),
-        }
     }
 }
 

@@ -18,7 +18,8 @@ pub struct Packet<'a> {
     /// How many bytes the packet had on the wire; never fewer than were captured, whatever the file
     /// claims.
     pub wire_len: u32,
-    /// The packet's number in its file, from 1, as other tools count.
+    /// The packet's number in its file, from 1, as tcpdump and tshark count; but tshark also counts
+    /// custom and other blocks that hold no packet.
     pub number: u64,
     /// Where its record begins in the file, in bytes.
     pub offset: u64,

@@ -5,6 +5,11 @@
 
 use std::io::{self, ErrorKind, Read};
 
+/// The longest record that is believed, in bytes. IP ends at 64 KiB and a BIG TCP segment at 512 KiB,
+/// USB transfers and log records go beyond; no known writer passes a few MiB. A length above this is
+/// damage, and the buffer never grows further.
+pub(crate) const MAX_RECORD: u32 = 16 * 1024 * 1024;
+
 /// How much is read at once. It fits the second-level cache, so that bytes are still near when the
 /// decoder looks at them; 256 KiB to 1 MiB measured alike.
 pub(crate) const WINDOW: usize = 256 * 1024;

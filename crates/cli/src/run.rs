@@ -108,7 +108,7 @@ impl<'a> Run<'a> {
                 }
                 Err(error) => {
                     self.notes.problem(&error);
-                    became.problem = Some(error.reason().to_string());
+                    became.problem = Some(error.detail());
                 }
             }
             self.done += became.bytes;
@@ -154,10 +154,7 @@ impl<'a> Run<'a> {
                 Ok(None) => break,
                 Err(error) => {
                     self.notes.problem(&error);
-                    // The summary names the input itself.
-                    let (at, reason) = (error.offset().unwrap_or(0), error.reason());
-                    let packet = reader.packets() + 1;
-                    became.problem = Some(format!("at byte {at}, packet {packet}: {reason}"));
+                    became.problem = Some(error.detail());
                     break;
                 }
             }
@@ -253,10 +250,11 @@ impl<'a> Run<'a> {
             std::fs::write(path, summary.json())
                 .with_context(|| format!("cannot write {}", path.display()))?;
         }
-        if !self.config.quiet {
+        let readable = inputs.iter().any(|(_, became)| became.readable);
+        if readable && !self.config.quiet {
             say(format_args!("{}", summary.text()));
         }
-        Ok(match inputs.iter().any(|(_, became)| became.readable) {
+        Ok(match readable {
             false => Status::Nothing,
             true if self.notes.incomplete() => Status::Incomplete,
             true => Status::Complete,

@@ -2,8 +2,47 @@
 //! orders the bytes of each direction, and says what is missing.
 //!
 //! No I/O, no clock, no threads, no logging: time comes from packets alone, and everything that is
-//! found is pushed to a [`Sink`]. The rules of TCP reassembly are in [ARCHITECTURE.md] and in the
-//! modules that carry them out.
+//! found is pushed to a [`Sink`]. The rules of TCP reassembly are numbered in the project's
+//! ARCHITECTURE.md and stand in the modules that carry them out.
+//!
+//! ```
+//! use flow::{Chunk, Config, Connection, Engine, Sink, Source};
+//! use std::convert::Infallible;
+//! use wire::{Frame, LinkType};
+//!
+//! /// Keeps what it is given.
+//! #[derive(Default)]
+//! struct Bytes(Vec<u8>);
+//!
+//! impl Sink for Bytes {
+//!     type Handle = ();
+//!     type Error = Infallible;
+//!     fn opened(&mut self, _: &Connection) -> Result<(), Infallible> {
+//!         Ok(())
+//!     }
+//!     fn data(&mut self, _: (), _: &Connection, chunk: &Chunk<'_>) -> Result<(), Infallible> {
+//!         self.0.extend_from_slice(chunk.bytes);
+//!         Ok(())
+//!     }
+//! }
+//!
+//! // TCP 10.0.0.1:1024 -> 10.0.0.2:23 as raw IP: the data "ls\n", sequence number 100.
+//! let mut packet = [0; 43];
+//! packet[..4].copy_from_slice(&[0x45, 0, 0, 43]);
+//! packet[8..20].copy_from_slice(&[64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
+//! packet[20..34].copy_from_slice(&[4, 0, 0, 23, 0, 0, 0, 100, 0, 0, 0, 0, 0x50, 0x10]);
+//! packet[40..].copy_from_slice(b"ls\n");
+//!
+//! let (mut engine, mut sink) = (Engine::new(Config::default()), Bytes::default());
+//! let frame = Frame { link: LinkType::RAW, bytes: &packet, wire_len: 43 };
+//! let source = Source { number: 1, file: 1, ..Source::default() };
+//! engine.handle_packet(source, &frame, &mut sink)?;
+//! assert!(sink.0.is_empty(), "no SYN was seen: bytes from before this one may still come");
+//! engine.finish(&mut sink)?;
+//! assert_eq!(sink.0, b"ls\n");
+//! assert!(engine.books().balance());
+//! # Ok::<(), Infallible>(())
+//! ```
 #![forbid(unsafe_code)]
 
 mod books;

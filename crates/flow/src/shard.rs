@@ -144,10 +144,9 @@ impl<H: Copy> Shard<H> {
             None => self.open(arrival, arrival.from, false, sink)?,
         };
         self.table.touch(index, List::Active);
-        self.with_outlet(index, arrival, sink, |_, _, out| {
-            out.data(arrival.from, payload.bytes, arrival.source)?;
-            out.gap(arrival.from, u64::from(payload.missing()))
-        })
+        let (_, mut out) = self.note_packet(index, arrival, sink);
+        out.data(arrival.from, payload.bytes, arrival.source)?;
+        out.gap(arrival.from, u64::from(payload.missing()))
     }
 
     fn handle_segment<S: Sink<Handle = H>>(
@@ -156,6 +155,9 @@ impl<H: Copy> Shard<H> {
         segment: &Segment<'_>,
         sink: &mut S,
     ) -> Result<(), S::Error> {
+        // A socket that talks to itself acknowledges its own bytes, not those of another end.
+        let own = Segment { flags: TcpFlags(segment.flags.0 & !TcpFlags::ACK.0), ..*segment };
+        let segment = if arrival.key.ends_are_equal() { &own } else { segment };
         let (known, join) = self.find(arrival, segment);
         let known = self.unless_idle(known, arrival, sink)?;
         let syn = segment.flags.has(TcpFlags::SYN);
@@ -177,17 +179,16 @@ impl<H: Copy> Shard<H> {
         };
         let was_settled = self.tcp(index).is_some_and(Tcp::is_settled);
         let max_buffered = self.config.limits.buffered / SHARDS;
-        let held = self.buffered;
-        let held = self.with_outlet(index, arrival, sink, |tcp, was, out| {
-            let Some(tcp) = tcp else { return Ok(held) };
-            tcp.handle(arrival.from, segment, join, &step, out)?;
-            let others = held - was;
-            while others + tcp.cost() > max_buffered && tcp.relieve(out)? {
+        let mut buffered = self.buffered;
+        if let (Some(tcp), mut out) = self.note_packet(index, arrival, sink) {
+            buffered -= tcp.cost();
+            tcp.handle(arrival.from, segment, join, &step, &mut out)?;
+            while buffered + tcp.cost() > max_buffered && tcp.relieve(&mut out)? {
                 out.limit(Limit::Buffered);
             }
-            Ok(others + tcp.cost())
-        })?;
-        self.buffered = held;
+            buffered += tcp.cost();
+        }
+        self.buffered = buffered;
         self.place(index, was_settled, sink)
     }
 
@@ -277,9 +278,8 @@ impl<H: Copy> Shard<H> {
     ) -> Result<(), S::Error> {
         let Some(entry) = self.table.get(index) else { return Ok(()) };
         let Some(tcp) = &entry.tcp else { return Ok(()) };
-        let settled = tcp.is_settled();
-        let over = settled || tcp.is_reset();
-        if settled && !was_settled {
+        let over = tcp.is_over();
+        if tcp.is_settled() && !was_settled {
             sink.settled(entry.handle, &entry.connection)?;
         }
         self.table.touch(index, if over { List::Lingering } else { List::Active });
@@ -299,18 +299,10 @@ impl<H: Copy> Shard<H> {
     ) -> Result<(), S::Error> {
         let Some(mut entry) = self.table.remove(index) else { return Ok(()) };
         let ended = entry.ended(ended);
-        if let Some(tcp) = &mut entry.tcp {
+        let order = Side::BOTH.map(|side| entry.connection.index(side));
+        let (tcp, mut out) = entry.outlet(&mut self.books, &mut self.totals, sink);
+        if let Some(tcp) = tcp {
             self.buffered -= tcp.cost();
-            let order = Side::BOTH.map(|side| entry.connection.index(side));
-            let mut out = Outlet {
-                sink,
-                handle: entry.handle,
-                connection: &entry.connection,
-                ledger: &mut entry.ledger,
-                books: &mut self.books,
-                totals: &mut self.totals,
-                now: entry.last,
-            };
             tcp.finish(order, &mut out)?;
         }
         let report = entry.report(ended);
@@ -320,28 +312,16 @@ impl<H: Copy> Shard<H> {
         sink.closed(entry.handle, &report)
     }
 
-    /// Notes a packet in a connection and does `work` with the way out of it. `work` gets the TCP state
-    /// and what it cost before.
-    fn with_outlet<S: Sink<Handle = H>, T>(
-        &mut self,
+    /// Notes a packet in a connection; its TCP state, and the way out of it.
+    fn note_packet<'a, S: Sink<Handle = H>>(
+        &'a mut self,
         index: u32,
         arrival: &Arrival<'_>,
-        sink: &mut S,
-        work: impl FnOnce(Option<&mut Tcp>, usize, &mut Outlet<'_, S>) -> Result<T, S::Error>,
-    ) -> Result<T, S::Error> {
+        sink: &'a mut S,
+    ) -> (Option<&'a mut Tcp>, Outlet<'a, S>) {
         let entry = self.table.get_mut(index).expect("the index was found or made just now");
         entry.last = arrival.source;
         entry.ledger.add_packets(arrival.from, arrival.frames);
-        let cost = entry.tcp.as_ref().map_or(0, |tcp| tcp.cost());
-        let mut out = Outlet {
-            sink,
-            handle: entry.handle,
-            connection: &entry.connection,
-            ledger: &mut entry.ledger,
-            books: &mut self.books,
-            totals: &mut self.totals,
-            now: arrival.source,
-        };
-        work(entry.tcp.as_deref_mut(), cost, &mut out)
+        entry.outlet(&mut self.books, &mut self.totals, sink)
     }
 }

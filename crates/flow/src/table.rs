@@ -2,8 +2,9 @@
 
 use crate::connection::Connection;
 use crate::ledger::Ledger;
+use crate::outlet::Outlet;
 use crate::tcp::Tcp;
-use crate::{Began, Ended, FlowKey, Report, Side, Source};
+use crate::{Began, Books, Ended, FlowKey, Report, Side, Sink, Source, Totals};
 use hashbrown::HashTable;
 use std::hash::BuildHasher;
 
@@ -27,6 +28,20 @@ pub(crate) struct Entry<H> {
     links: [u32; 2],
     /// The connection of the same key that was opened before it.
     older: u32,
+}
+
+impl<H: Copy> Entry<H> {
+    /// The TCP state, and the way for what comes out of it.
+    pub(crate) fn outlet<'a, S: Sink<Handle = H>>(
+        &'a mut self,
+        books: &'a mut Books,
+        totals: &'a mut Totals,
+        sink: &'a mut S,
+    ) -> (Option<&'a mut Tcp>, Outlet<'a, S>) {
+        let Self { handle, connection, ledger, last, tcp, .. } = self;
+        let (handle, now) = (*handle, *last);
+        (tcp.as_deref_mut(), Outlet { sink, handle, connection, ledger, books, totals, now })
+    }
 }
 
 impl<H> Entry<H> {

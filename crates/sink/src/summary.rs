@@ -71,6 +71,9 @@ impl Summary<'_> {
                 push_line(&mut out, label, count);
             }
         }
+        if self.totals.fragment_conflicts > 0 {
+            push_line(&mut out, "Conflicting fragments", self.totals.fragment_conflicts);
+        }
         self.push_books(&mut out);
         let limits: u64 = self.limits().map(|(_, count)| count).sum();
         if limits > 0 {
@@ -137,6 +140,8 @@ impl Summary<'_> {
         push_object(&mut out, self.set_aside().map(|(reason, n)| (reason.label(), n)));
         out.extend_from_slice(b",\n\t\"limits\":");
         push_object(&mut out, self.limits().map(|(limit, n)| (limit.label(), n)));
+        out.extend_from_slice(b",\n\t\"fragment_conflicts\":");
+        push_u64(&mut out, self.totals.fragment_conflicts);
         self.push_json_inputs(&mut out);
         let timing = format!(
             ",\n\t\"timing\":{{\"seconds\":{:.6},\"packets_per_second\":{},\"bytes_per_second\":{}}}\n}}\n",
@@ -303,8 +308,9 @@ Time:                              0.500 s, 10000 packets/s, 3.0 MB/s
             },
             "limits": {
                 "connections": 0, "buffered per direction": 4, "buffered": 0, "fragments": 0,
-                "far ahead": 0,
+                "connections with the same ends": 0, "far ahead": 0,
             },
+            "fragment_conflicts": 0,
             "inputs": [
                 {"file": 1, "path": "a \"b\".pcap", "packets": 4000, "bytes": 1_000_000,
                  "status": "complete"},

@@ -9,11 +9,6 @@ use crate::error::{Fault, Reason};
 use crate::window::Window;
 use wire::LinkType;
 
-/// The longest record that is believed, in bytes. IP ends at 64 KiB and a BIG TCP segment at 512 KiB,
-/// USB transfers and log records go beyond; no known writer passes a few MiB. A length above this is
-/// damage, and the buffer never grows further.
-pub(crate) const MAX_RECORD: u32 = 16 * 1024 * 1024;
-
 /// The format of one capture, with what has to be remembered between records.
 pub(crate) enum Format {
     Pcap(pcap::Pcap),

@@ -1,9 +1,9 @@
 //! The pcap format (draft-ietf-opsawg-pcap): a file header of 24 bytes, then records.
 
-use super::{ByteOrder, MAX_RECORD, cut, header_cut};
+use super::{ByteOrder, cut, header_cut};
 use crate::Packet;
 use crate::error::{Fault, Reason};
-use crate::window::Window;
+use crate::window::{MAX_RECORD, Window};
 use wire::{LinkType, Timestamp};
 
 /// Length of the file header.

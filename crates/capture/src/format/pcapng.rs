@@ -1,10 +1,10 @@
 //! The pcapng format (draft-ietf-opsawg-pcapng): blocks, each with its length before and after it.
 
 use super::interface::{Clock, Interface};
-use super::{ByteOrder, MAX_RECORD, cut, header_cut, no_capture};
+use super::{ByteOrder, cut, header_cut, no_capture};
 use crate::Packet;
 use crate::error::{Fault, Reason};
-use crate::window::Window;
+use crate::window::{MAX_RECORD, Window};
 use wire::{LinkType, Timestamp};
 
 /// Type of the section header block; it reads the same in both byte orders.

@@ -1,20 +1,28 @@
 //! What the peer's acknowledgements prove (rule 8).
 
 use super::PROOF_PACKETS;
+use super::position::Mark;
 use std::collections::VecDeque;
 
 /// Acknowledgements of one direction's bytes, which the other direction sent.
 #[derive(Debug, Default)]
 pub(super) struct Acks {
     /// The first of all.
-    first: Option<u64>,
+    first: Mark,
     /// The highest that can be believed.
-    highest: Option<u64>,
+    highest: Mark,
     /// The highest of all, and how often it came.
-    raw: Option<u64>,
+    raw: Mark,
     raw_count: u32,
+    /// What is needed only while bytes are missing.
+    evidence: Option<Box<Evidence>>,
+}
+
+/// Acknowledgements of bytes that were not delivered.
+#[derive(Debug, Default)]
+struct Evidence {
     /// One for bytes that were not seen: believed when repeated, or when the bytes come.
-    pending: Option<u64>,
+    pending: Mark,
     /// The believed ones that are younger than [`PROOF_PACKETS`], each with its packet's number in the
     /// connection; both increase. A queue, so that a second hole does not restart the count.
     young: VecDeque<(u64, u64)>,
@@ -22,69 +30,7 @@ pub(super) struct Acks {
     mature: u64,
 }
 
-impl Acks {
-    pub(super) fn first(&self) -> Option<u64> {
-        self.first
-    }
-
-    pub(super) fn highest(&self) -> Option<u64> {
-        self.highest
-    }
-
-    /// The highest of all, believed or not.
-    pub(super) fn raw(&self) -> Option<u64> {
-        self.raw
-    }
-
-    /// The highest of all where it came at least twice.
-    pub(super) fn raw_repeated(&self) -> Option<u64> {
-        self.raw.filter(|_| self.raw_count > 1)
-    }
-
-    /// Packet `n` acknowledges everything below `ack`. `limit` is one past the highest byte seen (its
-    /// FIN included); bytes below `delivered` need no proof.
-    pub(super) fn note(&mut self, ack: u64, n: u64, limit: u64, delivered: u64) {
-        self.first.get_or_insert(ack);
-        if self.raw == Some(ack) {
-            self.raw_count = self.raw_count.saturating_add(1);
-        } else if self.raw.is_none_or(|raw| ack > raw) {
-            (self.raw, self.raw_count) = (Some(ack), 1);
-        }
-        if ack > limit && self.pending != Some(ack) {
-            self.pending = Some(ack);
-        } else {
-            self.believe(ack, n, delivered);
-        }
-    }
-
-    /// Bytes up to `seen` were captured by packet `n`: believes the acknowledgement that waited for
-    /// them.
-    pub(super) fn bytes_came(&mut self, seen: u64, n: u64, delivered: u64) {
-        if let Some(ack) = self.pending.filter(|&ack| ack <= seen) {
-            self.pending = None;
-            self.believe(ack, n, delivered);
-        }
-    }
-
-    fn believe(&mut self, ack: u64, n: u64, delivered: u64) {
-        if self.highest.is_some_and(|highest| ack <= highest) {
-            return;
-        }
-        self.highest = Some(ack);
-        // A hole lies above what was delivered, so nothing else can ever prove one. In a capture
-        // without loss the queue stays empty.
-        if ack > delivered {
-            self.ripen(n);
-            self.young.push_back((ack, n));
-        }
-    }
-
-    /// Has everything below `to` been acknowledged for [`PROOF_PACKETS`] packets, the newest being `n`?
-    pub(super) fn prove(&mut self, to: u64, n: u64) -> bool {
-        self.ripen(n);
-        self.mature >= to
-    }
-
+impl Evidence {
     fn ripen(&mut self, n: u64) {
         while let Some(&(ack, at)) = self.young.front() {
             if n.saturating_sub(at) < PROOF_PACKETS {
@@ -93,6 +39,84 @@ impl Acks {
             self.mature = ack;
             self.young.pop_front();
         }
+    }
+}
+
+impl Acks {
+    pub(super) fn first(&self) -> Option<u64> {
+        self.first.get()
+    }
+
+    pub(super) fn highest(&self) -> Option<u64> {
+        self.highest.get()
+    }
+
+    /// The highest of all, believed or not.
+    pub(super) fn raw(&self) -> Option<u64> {
+        self.raw.get()
+    }
+
+    /// The highest of all where it came at least twice.
+    pub(super) fn raw_repeated(&self) -> Option<u64> {
+        self.raw().filter(|_| self.raw_count > 1)
+    }
+
+    /// Packet `n` acknowledges everything below `ack`. `limit` is one past the highest byte seen (its
+    /// FIN included); bytes below `delivered` need no proof.
+    pub(super) fn note(&mut self, ack: u64, n: u64, limit: u64, delivered: u64) {
+        if self.first().is_none() {
+            self.first = Mark::at(ack);
+        }
+        if self.raw() == Some(ack) {
+            self.raw_count = self.raw_count.saturating_add(1);
+        } else if self.raw().is_none_or(|raw| ack > raw) {
+            (self.raw, self.raw_count) = (Mark::at(ack), 1);
+        }
+        if ack <= limit {
+            return self.believe(ack, n, delivered);
+        }
+        let evidence = self.evidence.get_or_insert_default();
+        if evidence.pending.get() == Some(ack) {
+            self.believe(ack, n, delivered);
+        } else {
+            evidence.pending = Mark::at(ack);
+        }
+    }
+
+    /// Bytes up to `seen` were captured by packet `n`: believes the acknowledgement that waited for
+    /// them.
+    pub(super) fn bytes_came(&mut self, seen: u64, n: u64, delivered: u64) {
+        let Some(evidence) = &mut self.evidence else { return };
+        if let Some(ack) = evidence.pending.get().filter(|&ack| ack <= seen) {
+            evidence.pending = Mark::default();
+            self.believe(ack, n, delivered);
+        }
+    }
+
+    fn believe(&mut self, ack: u64, n: u64, delivered: u64) {
+        if self.highest().is_some_and(|highest| ack <= highest) {
+            return;
+        }
+        self.highest = Mark::at(ack);
+        // A hole lies above what was delivered, so nothing else can ever prove one. In a capture
+        // without loss the queue stays empty.
+        if ack > delivered {
+            let evidence = self.evidence.get_or_insert_default();
+            evidence.ripen(n);
+            evidence.young.push_back((ack, n));
+        }
+    }
+
+    /// Has everything below `to` been acknowledged for [`PROOF_PACKETS`] packets, the newest being `n`?
+    pub(super) fn prove(&mut self, to: u64, n: u64) -> bool {
+        let Some(evidence) = &mut self.evidence else { return false };
+        evidence.ripen(n);
+        evidence.mature >= to
+    }
+
+    /// Nothing is missing: forgets what would prove it.
+    pub(super) fn forget_evidence(&mut self) {
+        self.evidence = None;
     }
 }
 
@@ -144,10 +168,10 @@ mod tests {
         for n in 0..10_000 {
             acks.note(1000 + n, n, u64::MAX, 1000 + n);
         }
-        assert!(acks.young.is_empty());
+        assert!(acks.evidence.is_none());
         for n in 10_000..20_000 {
             acks.note(1000 + n, n, u64::MAX, 11_000);
         }
-        assert!(acks.young.len() <= PROOF_PACKETS as usize);
+        assert!(acks.evidence.unwrap().young.len() <= PROOF_PACKETS as usize);
     }
 }

@@ -1,6 +1,7 @@
 //! What the data of a segment is: new, known, a keep-alive, or not to be believed yet.
 
 use super::far::Far;
+use super::position::Mark;
 use super::stream::{Held, Stream};
 use super::{FAR_AHEAD, Step};
 use crate::ledger::Counter;
@@ -31,12 +32,12 @@ impl Stream {
             repeated = self.count_old(end, at, at + old, out);
             fresh = (at + old, &payload.bytes[old as usize..]);
             let ahead = self.highest().is_some_and(|high| at.saturating_sub(high) > FAR_AHEAD);
-            if ahead && !self.far.confirm(at) {
+            if ahead && !self.disorder().far.confirm(at) {
                 self.keep_far(at, payload, step, out);
                 return Ok(());
             }
         }
-        let seen_before = self.seen.unwrap_or(0);
+        let seen_before = self.seen().unwrap_or(0);
         self.note_seen(after, payload.missing() > 0, step.n);
         let mut new = 0;
         if !fresh.1.is_empty() {
@@ -60,23 +61,24 @@ impl Stream {
         out: &mut Outlet<'_, S>,
     ) -> Result<u64, S::Error> {
         let after = at + bytes.len() as u64;
-        if self.next() == Some(at) && self.held.first().is_none_or(|(first, _)| after <= first) {
+        if self.next() == Some(at) && self.first_held().is_none_or(|(first, _)| after <= first) {
             self.deliver(end, bytes, out.now(), out)?;
             return Ok(0);
         }
-        if self.held.is_empty() {
-            self.held_since = step.n;
+        let disorder = self.disorder();
+        if disorder.held.is_empty() {
+            disorder.held_since = step.n;
         }
         let overlap = if weak { Overlap::First } else { step.overlap };
-        if !weak && self.weak > 0 {
-            let gone = self.held.remove_where(at, after, |piece| piece.meta.weak);
-            self.weak = self.weak.saturating_sub(gone);
+        if !weak && disorder.weak > 0 {
+            let gone = disorder.held.remove_where(at, after, |piece| piece.meta.weak);
+            disorder.weak = disorder.weak.saturating_sub(gone);
             out.add(end, Counter::KeepAlive, gone as u64);
         }
         let meta = Held { source: out.now(), n: step.n, weak };
-        let inserted = self.held.insert(at, bytes, meta, overlap);
+        let inserted = disorder.held.insert(at, bytes, meta, overlap);
         if weak {
-            self.weak += inserted.fresh;
+            disorder.weak += inserted.fresh;
             out.add(end, Counter::KeepAlive, inserted.covered as u64);
             return Ok(inserted.covered as u64);
         }
@@ -101,19 +103,24 @@ impl Stream {
         to: u64,
         out: &mut Outlet<'_, S>,
     ) -> u64 {
-        let start = self.base.unwrap_or(from).clamp(from, to);
+        if from == to {
+            return 0;
+        }
+        let start = self.base().unwrap_or(from).clamp(from, to);
         let overlap = |&(a, b): &(u64, u64)| b.min(to).saturating_sub(a.max(start));
-        let late: u64 = self.gaps.iter().map(overlap).sum();
+        let gaps = self.disorder.iter().flat_map(|disorder| &disorder.gaps);
+        let late: u64 = gaps.map(overlap).sum();
         out.add(end, Counter::BeforeStart, start - from);
         out.add(end, Counter::Late, late);
         to - start - late
     }
 
     fn note_seen(&mut self, after: u64, snapped: bool, n: u64) {
-        let seen = self.seen.map_or(after, |seen| seen.max(after));
-        self.seen = Some(seen);
+        let seen = self.seen().map_or(after, |seen| seen.max(after));
+        self.seen = Mark::at(seen);
         if snapped {
-            self.snapped = self.snapped.max(Some(after));
+            let disorder = self.disorder();
+            disorder.snapped = Mark::at(after.max(disorder.snapped.get().unwrap_or(0)));
         }
         self.acks.bytes_came(seen, n, self.next().unwrap_or(0));
     }
@@ -127,13 +134,26 @@ impl Stream {
     ) {
         let Payload { bytes, len } = payload;
         let far = Far { at, bytes: bytes.into(), len, source: out.now(), frames: step.frames };
-        if let Some(oldest) = self.far.keep(far) {
+        if let Some(oldest) = self.disorder().far.keep(far) {
             out.limit(Limit::FarAhead);
             out.implausible(oldest.frames);
         }
     }
 
-    /// Segments far ahead that the one at `at` confirms.
+    /// Segments far ahead that the peer's acknowledgement confirms.
+    pub(super) fn take_in_acknowledged<S: Sink>(
+        &mut self,
+        end: usize,
+        step: &Step,
+        out: &mut Outlet<'_, S>,
+    ) -> Result<(), S::Error> {
+        match self.acks.highest() {
+            Some(ack) if self.disorder.is_some() => self.take_in_confirmed(end, ack, step, out),
+            _ => Ok(()),
+        }
+    }
+
+    /// Segments far ahead that something near `at` confirms.
     fn take_in_confirmed<S: Sink>(
         &mut self,
         end: usize,
@@ -141,8 +161,8 @@ impl Stream {
         step: &Step,
         out: &mut Outlet<'_, S>,
     ) -> Result<(), S::Error> {
-        while !self.far.is_empty() {
-            let Some(far) = self.far.take_near(at) else { break };
+        while let Some(disorder) = self.disorder.as_mut().filter(|d| !d.far.is_empty()) {
+            let Some(far) = disorder.far.take_near(at) else { break };
             let now = out.set_now(far.source);
             let payload = Payload { bytes: &far.bytes, len: far.len };
             let result = self.data(end, far.at, payload, step, out);

@@ -81,6 +81,11 @@ impl Tcp {
         self.settled
     }
 
+    /// Is nothing more to be expected?
+    pub(crate) fn is_over(&self) -> bool {
+        self.rst || self.settled
+    }
+
     /// Bytes held, bookkeeping included.
     pub(crate) fn cost(&self) -> usize {
         self.streams.iter().map(Stream::cost).sum()
@@ -97,6 +102,7 @@ impl Tcp {
     ) -> Result<(), S::Error> {
         let flags = segment.flags;
         let reset = flags.has(TcpFlags::RST);
+        let was_over = self.is_over();
         if flags.has(TcpFlags::SYN) {
             self.synchronise(from, segment, join, out);
         }
@@ -107,10 +113,12 @@ impl Tcp {
         }
         if flags.has(TcpFlags::ACK) && !reset {
             peer.acknowledge(segment.ack, step.n);
+            peer.take_in_acknowledged(1 - from, step, out)?;
         }
         // What this packet's acknowledgement releases comes before what the packet carries.
-        while peer.next_out(1 - from, Occasion::Packet(step, step.n), out).is_some() {
-            peer.put_out(1 - from, out)?;
+        let occasion = Occasion::Packet(step, step.n);
+        while peer.next_out(1 - from, occasion, out).is_some() {
+            peer.put_out(1 - from, occasion, out)?;
         }
         let first = me.place(segment.seq) + u64::from(flags.has(TcpFlags::SYN));
         if !reset && segment.payload.len > 0 {
@@ -124,6 +132,9 @@ impl Tcp {
         self.rst |= reset;
         self.release(step, out)?;
         self.settled = self.streams.iter().all(Stream::is_settled);
+        if !was_over && self.is_over() {
+            self.streams.iter_mut().for_each(Stream::shrink);
+        }
         Ok(())
     }
 
@@ -140,7 +151,7 @@ impl Tcp {
                 stream.begin(end, out);
             }
         }
-        let last = [1, 0].map(|peer: usize| self.streams[peer].last_packet());
+        let last = [1, 0].map(|peer: usize| self.streams[peer].last_packet);
         self.put_out_all([0, 1], last.map(|peer_last| Occasion::Packet(step, peer_last)), out)
     }
 
@@ -158,7 +169,7 @@ impl Tcp {
             let Some((_, end)) = a.into_iter().chain(b).min_by_key(|&(n, _)| n) else {
                 return Ok(());
             };
-            self.streams[end].put_out(end, out)?;
+            self.streams[end].put_out(end, occasions[end], out)?;
         }
     }
 

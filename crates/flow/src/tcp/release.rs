@@ -1,9 +1,11 @@
 //! What goes out of a direction, and when: the anchor (rule 6), holes and gaps (rule 8).
 
-use super::stream::Stream;
+use super::position::Mark;
+use super::stream::{Held, Stream};
 use super::{ACK_REACH, ANCHOR_BYTES, ANCHOR_PACKETS, ONE_SIDED_PACKETS, PAST_HOLE, Step};
 use crate::ledger::Counter;
 use crate::outlet::Outlet;
+use crate::pieces::Piece;
 use crate::{Limit, Sink, Source};
 
 /// How many of a direction's gaps are remembered, to tell bytes that come too late from bytes that come
@@ -22,10 +24,12 @@ pub(super) enum Occasion<'a> {
 impl Stream {
     /// May this direction begin where it is, or has it begun? Without held bytes there is no question.
     pub(super) fn is_ready(&self, step: &Step) -> bool {
-        self.base.is_some()
-            || self.held.is_empty()
-            || step.n.saturating_sub(self.held_since) >= ANCHOR_PACKETS
-            || self.held.bytes() >= ANCHOR_BYTES
+        let Some(disorder) = self.disorder.as_ref().filter(|_| self.base().is_none()) else {
+            return true;
+        };
+        disorder.held.is_empty()
+            || step.n.saturating_sub(disorder.held_since) >= ANCHOR_PACKETS
+            || disorder.held.bytes() >= ANCHOR_BYTES
     }
 
     /// Is it at the limit of what it may hold?
@@ -41,9 +45,13 @@ impl Stream {
         occasion: Occasion<'_>,
         out: &mut Outlet<'_, S>,
     ) -> Option<u64> {
-        self.base?;
+        let full = match occasion {
+            Occasion::Packet(step, _) => self.is_full(step),
+            Occasion::End => false,
+        };
+        self.base()?;
         loop {
-            let (first, piece) = self.held.first()?;
+            let (first, piece) = self.first_held()?;
             let (n, weak) = (piece.meta.n, piece.meta.weak);
             if first <= self.next {
                 return Some(n);
@@ -52,11 +60,8 @@ impl Stream {
             let proved = match occasion {
                 Occasion::End => true,
                 Occasion::Packet(step, peer_last) => {
-                    let full = self.is_full(step);
-                    if full && !weak {
-                        out.limit(Limit::BufferedPerDirection);
-                    }
-                    full || self.held.bytes() >= PAST_HOLE
+                    let behind = self.disorder.as_ref().map_or(0, |d| d.held.bytes());
+                    full || behind >= PAST_HOLE
                         || step.n.saturating_sub(peer_last.max(n)) >= ONE_SIDED_PACKETS
                         || self.acks.prove(first + u64::from(weak), step.n)
                 }
@@ -73,10 +78,14 @@ impl Stream {
     pub(super) fn put_out<S: Sink>(
         &mut self,
         end: usize,
+        occasion: Occasion<'_>,
         out: &mut Outlet<'_, S>,
     ) -> Result<(), S::Error> {
-        let Some((first, piece)) = self.held.pop_first() else { return Ok(()) };
-        self.weak = self.weak.saturating_sub(usize::from(piece.meta.weak));
+        let full = matches!(occasion, Occasion::Packet(step, _) if self.is_full(step));
+        let Some((first, piece)) = self.take_first() else { return Ok(()) };
+        if full && first > self.next {
+            out.limit(Limit::BufferedPerDirection);
+        }
         self.give_up(end, first, out)?;
         self.deliver(end, &piece.bytes, piece.meta.source, out)
     }
@@ -88,21 +97,23 @@ impl Stream {
         out: &mut Outlet<'_, S>,
     ) -> Result<bool, S::Error> {
         self.drop_far(out);
-        if self.held.is_empty() {
+        if self.holds_nothing() {
             return Ok(false);
         }
         self.begin(end, out);
-        self.put_out(end, out)?;
-        while self.held.first().is_some_and(|(first, _)| first <= self.next) {
-            self.put_out(end, out)?;
+        self.put_out(end, Occasion::End, out)?;
+        while self.first_held().is_some_and(|(first, _)| first <= self.next) {
+            self.put_out(end, Occasion::End, out)?;
         }
         Ok(true)
     }
 
     /// Segments far ahead that nothing confirmed belong to no connection.
     pub(super) fn drop_far<S: Sink>(&mut self, out: &mut Outlet<'_, S>) {
-        for far in self.far.take_all() {
-            out.implausible(far.frames);
+        if let Some(disorder) = &mut self.disorder {
+            for far in disorder.far.take_all() {
+                out.implausible(far.frames);
+            }
         }
     }
 
@@ -113,7 +124,7 @@ impl Stream {
         out: &mut Outlet<'_, S>,
     ) -> Result<(), S::Error> {
         match self.known_end() {
-            Some(to) if self.base.is_some() => self.give_up(end, to, out),
+            Some(to) if self.base().is_some() => self.give_up(end, to, out),
             _ => Ok(()),
         }
     }
@@ -121,24 +132,24 @@ impl Stream {
     /// Where the direction must have reached at least (rule 8(d)): its FIN; else what the peer
     /// acknowledged twice, or what the snap length cut.
     fn known_end(&self) -> Option<u64> {
-        if self.fin.is_some() {
-            return self.fin;
+        if self.fin().is_some() {
+            return self.fin();
         }
         // One beyond the last byte may be the acknowledgement of a FIN that was not captured.
         let acked = self
             .acks
             .raw_repeated()
             .filter(|&ack| ack > self.next + 1 && ack <= self.next + ACK_REACH);
-        acked.max(self.snapped)
+        acked.max(self.disorder.as_ref().and_then(|disorder| disorder.snapped.get()))
     }
 
     /// Without a SYN: begins at the peer's first acknowledgement if that is near below the lowest byte
     /// held, else at that byte (rule 6).
     pub(super) fn begin<S: Sink>(&mut self, end: usize, out: &mut Outlet<'_, S>) {
-        if self.base.is_some() {
+        if self.base().is_some() {
             return;
         }
-        let Some((lowest, _)) = self.held.first() else { return };
+        let Some((lowest, _)) = self.first_held() else { return };
         let acked = self
             .acks
             .first()
@@ -148,9 +159,11 @@ impl Stream {
 
     /// Offset 0 stands at `base`.
     pub(super) fn anchor_at<S: Sink>(&mut self, end: usize, base: u64, out: &mut Outlet<'_, S>) {
-        self.base = Some(base);
+        self.base = Mark::at(base);
         self.next = base;
-        out.add(end, Counter::BeforeStart, self.held.drop_below(base) as u64);
+        if let Some(disorder) = &mut self.disorder {
+            out.add(end, Counter::BeforeStart, disorder.held.drop_below(base) as u64);
+        }
     }
 
     /// Bytes are next.
@@ -176,10 +189,12 @@ impl Stream {
         if to <= self.next {
             return Ok(());
         }
-        if self.gaps.len() >= GAPS_REMEMBERED {
-            self.gaps.pop_front();
+        let gap = (self.next, to);
+        let gaps = &mut self.disorder().gaps;
+        if gaps.len() >= GAPS_REMEMBERED {
+            gaps.pop_front();
         }
-        self.gaps.push_back((self.next, to));
+        gaps.push_back(gap);
         let len = to - self.next;
         self.next = to;
         out.gap(end, len)
@@ -187,9 +202,16 @@ impl Stream {
 
     /// The weak byte behind the hole was a keep-alive: it becomes part of the hole.
     fn drop_weak<S: Sink>(&mut self, end: usize, out: &mut Outlet<'_, S>) {
-        if self.held.pop_first().is_some() {
-            self.weak = self.weak.saturating_sub(1);
+        if self.take_first().is_some() {
             out.add(end, Counter::KeepAlive, 1);
         }
+    }
+
+    /// Takes the lowest bytes out of what is held.
+    fn take_first(&mut self) -> Option<(u64, Piece<Held>)> {
+        let disorder = self.disorder.as_mut()?;
+        let (first, piece) = disorder.held.pop_first()?;
+        disorder.weak = disorder.weak.saturating_sub(usize::from(piece.meta.weak));
+        Some((first, piece))
     }
 }

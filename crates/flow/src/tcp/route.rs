@@ -56,15 +56,15 @@ fn route_syn(newest_first: &[&Tcp], newest: &Tcp, from: usize, segment: &Segment
     // (d) A SYN-ACK is judged by the SYN that it answers.
     if let Some(isn) = peer.isn().filter(|_| answers) {
         let beyond = segment.ack.wrapping_sub(isn as u32).wrapping_sub(1);
-        if beyond > peer.syn_len() {
+        if beyond > peer.syn_len {
             return route_foreign_answer(newest_first, from, segment);
         }
-        if !me.has_delivered() && !newest.settled {
+        if !me.delivered && !newest.settled {
             return Route::Joins(0, Join::Plain);
         }
     }
     // (b) A SYN that belongs to what was seen without one.
-    if (me.isn().is_none() || me.isn_is_inferred()) && is_syn_of(me, segment.seq) {
+    if (me.isn().is_none() || me.isn_inferred) && is_syn_of(me, segment.seq) {
         return Route::Joins(0, Join::LateSyn);
     }
     // (c) Any other opens a connection.
@@ -89,11 +89,11 @@ fn route_foreign_answer(newest_first: &[&Tcp], from: usize, segment: &Segment<'_
 
 /// Rule 3(b): can a SYN with this number be the one that opened what is known of a direction?
 fn is_syn_of(stream: &Stream, seq: u32) -> bool {
-    let lowest = if stream.spoke() {
-        stream.lowest()
+    let lowest = if stream.spoke {
+        stream.lowest().or(stream.reference.get())
     } else {
         // Simultaneous open: only the peer's acknowledgements say something.
-        match stream.acks().first() {
+        match stream.acks.first() {
             Some(ack) => Some(ack),
             None => return true,
         }
@@ -133,8 +133,8 @@ impl Tcp {
     /// Was the handshake completed, or is there anything that had no handshake?
     fn is_confirmed(&self) -> bool {
         self.streams.iter().any(|stream| match stream.isn() {
-            Some(isn) => [stream.acks().highest(), stream.seen()].iter().any(|p| *p > Some(isn)),
-            None => stream.spoke(),
+            Some(isn) => [stream.acks.highest(), stream.seen()].iter().any(|p| *p > Some(isn)),
+            None => stream.spoke,
         })
     }
 }
@@ -143,14 +143,14 @@ impl Tcp {
 fn distance(stream: &Stream, seq: u32) -> u64 {
     let known = [
         stream.seen(),
-        stream.acks().highest(),
+        stream.acks.highest(),
         stream.isn().map(|isn| isn + 1),
         stream.next(),
         stream.fin().map(|fin| fin + 1),
     ];
     let Some(highest) = known.into_iter().flatten().max() else { return UNKNOWN };
-    let (Some(position), Some(lowest)) = (stream.locate(seq), stream.isn().or(stream.lowest()))
-    else {
+    let lowest = stream.isn().or(stream.lowest()).or(stream.reference.get());
+    let (Some(position), Some(lowest)) = (stream.locate(seq), lowest) else {
         return UNKNOWN;
     };
     if position < lowest { lowest - position } else { position.saturating_sub(highest) }

@@ -1,0 +1,165 @@
+//! What holds in every run, whatever the packets were.
+
+use super::record::{Event, Heard, Played};
+use flow::{Config, FlowKey, Limit, Overlap, Reason, Report, SHARDS, SideStats, Totals};
+use std::collections::HashMap;
+
+/// What it costs at least to hold bytes of one packet, beside the bytes.
+const PIECE: usize = 128;
+
+/// How many segments far ahead a direction keeps.
+const FAR_AHEAD: usize = 8;
+
+/// Checks a run.
+pub(super) fn check(played: &Played, config: &Config) {
+    let reports = lives(&played.heard);
+    chunks_and_gaps(&played.heard, &reports);
+    books(played, &reports);
+    totals(&played.totals, &reports);
+    counts(&played.heard, &reports);
+    memory(&played.heard, &reports, config);
+    let connections = (config.limits.connections / SHARDS).max(1) * SHARDS;
+    assert!(played.most_connections <= connections, "too many connections were held");
+}
+
+/// Every connection is opened once, first, and closed once, last. Their reports.
+fn lives(heard: &[Heard]) -> Vec<Report> {
+    let mut reports: Vec<Option<Report>> = Vec::new();
+    for Heard { connection, event, .. } in heard {
+        match event {
+            Event::Opened => {
+                assert_eq!(*connection, reports.len(), "handles count connections");
+                reports.push(None);
+            }
+            _ => assert!(reports[*connection].is_none(), "an event after the connection closed"),
+        }
+        if let Event::Closed(report) = event {
+            reports[*connection] = Some(**report);
+        }
+    }
+    let closed = |report: Option<Report>| report.expect("every connection is closed");
+    reports.into_iter().map(closed).collect()
+}
+
+/// Offsets go on without a break, nothing is empty, and sources are packets that were read.
+fn chunks_and_gaps(heard: &[Heard], reports: &[Report]) {
+    let mut next: HashMap<(usize, usize), u64> = HashMap::new();
+    for Heard { connection, at, event } in heard {
+        let (side, offset, len, source) = match event {
+            Event::Data { side, offset, bytes, source } => {
+                assert!(source.number <= *at, "bytes from a packet that did not come yet");
+                (side, offset, bytes.len() as u64, source)
+            }
+            Event::Gap { side, offset, len, source } => {
+                let last = reports[*connection].last.number;
+                let decided = [*at, last].contains(&source.number);
+                assert!(decided, "a gap decided by another packet");
+                (side, offset, *len, source)
+            }
+            _ => continue,
+        };
+        assert!(len > 0, "an empty chunk or gap");
+        assert!(source.number > 0 && source.file == 1, "no source");
+        let next = next.entry((*connection, *side)).or_default();
+        assert_eq!(*offset, *next, "offset is bytes and missing bytes so far");
+        *next += len;
+    }
+}
+
+/// Rule 13: packets read are packets assigned and packets set aside, and those assigned are those of
+/// the connections.
+fn books(played: &Played, reports: &[Report]) {
+    let books = &played.books;
+    assert!(books.balance(), "the books do not balance: {books:?}");
+    assert_eq!(books.read(), played.packets, "packets read");
+    let of_connections: u64 =
+        reports.iter().flat_map(|report| &report.sides).map(|side| side.packets).sum();
+    assert_eq!(books.assigned() + books.set_aside(Reason::Implausible), of_connections);
+}
+
+/// The totals are the sums of the reports.
+fn totals(totals: &Totals, reports: &[Report]) {
+    let mut sides = SideStats::default();
+    let mut connections = [0; 256];
+    for report in reports {
+        report.sides.iter().for_each(|side| sides += side);
+        connections[usize::from(report.protocol)] += 1;
+    }
+    assert_eq!(totals.sides, sides, "totals of sides");
+    assert_eq!(totals.connections, connections, "totals of connections");
+}
+
+/// The reports say what the events said.
+fn counts(heard: &[Heard], reports: &[Report]) {
+    let mut told = vec![[SideStats::default(); 2]; reports.len()];
+    let mut speaker = vec![None; reports.len()];
+    for Heard { connection, event, .. } in heard {
+        match event {
+            Event::Data { side, bytes, .. } => {
+                let told = &mut told[*connection][*side];
+                told.chunks += 1;
+                told.bytes += bytes.len() as u64;
+                told.messages += u64::from(speaker[*connection].replace(*side) != Some(*side));
+            }
+            Event::Gap { side, len, .. } => {
+                told[*connection][*side].missing += len;
+                told[*connection][*side].gaps += 1;
+            }
+            Event::Conflict { side, .. } => told[*connection][*side].conflicting += 1,
+            Event::Opened | Event::Settled | Event::Closed(_) => {}
+        }
+    }
+    for (told, report) in told.iter().zip(reports) {
+        // Which end a conflict's side is may still change, if nothing went out before.
+        let conflicts = |of: &[SideStats; 2]| of[0].conflicting + of[1].conflicting;
+        assert_eq!(conflicts(told), conflicts(&report.sides), "conflicts");
+        for (told, said) in told.iter().zip(&report.sides) {
+            let out = |of: &SideStats| (of.chunks, of.bytes, of.messages, of.missing, of.gaps);
+            assert_eq!(out(told), out(said), "a report says otherwise than the events");
+        }
+    }
+}
+
+/// Rule 12: what is held stays below the caps. Seen from outside, a chunk was held from the packet that
+/// brought it until the packet at which it was delivered.
+fn memory(heard: &[Heard], reports: &[Report], config: &Config) {
+    // (packet, is it delivered then, who, how much); what goes out with a packet counts as gone before
+    // what that packet brought counts as held.
+    let mut changes = Vec::new();
+    // Later bytes may cut a piece in two, so that nobody outside knows how many there were.
+    let piece = if config.overlap == Overlap::Last { 0 } else { PIECE };
+    for Heard { connection, at, event } in heard {
+        let Event::Data { side, bytes, source, .. } = event else { continue };
+        if *at == source.number {
+            continue;
+        }
+        let shard = shard(&reports[*connection]);
+        let cost = bytes.len() + piece;
+        changes.push((source.number, true, (*connection, *side), shard, cost));
+        changes.push((*at, false, (*connection, *side), shard, cost));
+    }
+    changes.sort_unstable();
+    // Segments far ahead of their stream are kept beside, in each direction this many.
+    let largest = changes.iter().map(|change| change.4).max().unwrap_or(0);
+    let max_side = config.limits.buffered_per_direction + FAR_AHEAD * largest;
+    let max_shard = config.limits.buffered / SHARDS + FAR_AHEAD * largest;
+    let mut sides: HashMap<(usize, usize), usize> = HashMap::new();
+    let mut shards: HashMap<usize, usize> = HashMap::new();
+    for (_, comes, who, shard, cost) in changes {
+        let (side, shard) = (sides.entry(who).or_default(), shards.entry(shard).or_default());
+        if comes {
+            (*side, *shard) = (*side + cost, *shard + cost);
+            assert!(*side <= max_side, "a direction holds too much");
+            assert!(*shard <= max_shard, "a shard holds too much");
+        } else {
+            (*side, *shard) = (*side - cost, *shard - cost);
+        }
+    }
+}
+
+fn shard(report: &Report) -> usize {
+    let [a, b] = report.ends;
+    (FlowKey::new(report.protocol, a, b).0.fixed_hash() % SHARDS as u64) as usize
+}
+
+const _: () = assert!(Limit::ALL.len() == 6, "a new limit wants a test of its own");

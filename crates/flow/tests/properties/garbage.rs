@@ -1,0 +1,120 @@
+//! Whatever comes, nothing panics, the books balance and the limits hold: [`play`] checks that.
+
+use crate::common::{Packet, Played, Talk, What, frame, play};
+use flow::{Config, Limits, Overlap};
+use proptest::prelude::*;
+use std::net::IpAddr;
+use std::time::Duration;
+
+const V4: [IpAddr; 2] = [
+    IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1)),
+    IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 2)),
+];
+
+/// Sequence numbers: mostly near one another, on both sides of the wrap, else anywhere, or just where
+/// something changes.
+fn number() -> impl Strategy<Value = u32> {
+    prop_oneof![
+        8 => (0..400u32).prop_map(|n| n.wrapping_sub(200)),
+        1 => any::<u32>(),
+        1 => prop::sample::select(vec![1 << 16, 1 << 20, 64 << 20, 1 << 30, 1 << 31, 3 << 30]),
+    ]
+}
+
+fn segment() -> impl Strategy<Value = What> {
+    let flags =
+        prop_oneof![6 => Just(0u8), 1 => Just(1), 1 => Just(2), 1 => Just(4), 1 => any::<u8>()];
+    let data = prop_oneof![
+        1 => Just(vec![]),
+        2 => prop::collection::vec(any::<u8>(), 1..3),
+        2 => prop::collection::vec(any::<u8>(), 1..100),
+    ];
+    (flags, number(), prop::option::weighted(0.8, number()), data)
+        .prop_map(|(flags, seq, ack, data)| What::Segment { seq, ack, flags, data })
+}
+
+fn what() -> impl Strategy<Value = What> {
+    let fragment = (0..3u16, 0..6u16, any::<bool>(), 0..4usize, any::<bool>()).prop_map(
+        |(id, offset, more, eights, odd)| {
+            let part = vec![id as u8; eights * 8 + usize::from(odd && !more)];
+            let protocol = if id == 0 { frame::TCP } else { frame::UDP };
+            What::Frame(frame::fragment(V4, id, (offset * 8, more), protocol, &part))
+        },
+    );
+    prop_oneof![
+        12 => segment(),
+        1 => prop::collection::vec(any::<u8>(), 0..20).prop_map(What::Datagram),
+        2 => fragment,
+        1 => prop::collection::vec(any::<u8>(), 0..80).prop_map(What::Frame),
+    ]
+}
+
+fn packet() -> impl Strategy<Value = Packet> {
+    let cut = prop_oneof![9 => Just(0), 1 => 0..40usize];
+    let time = prop_oneof![9 => 0..100i64, 1 => any::<i64>()];
+    (0..2usize, 1..4u16, what(), cut, time).prop_map(|(from, port, what, cut, secs)| {
+        let packet = Packet { from, port, what, cut, vlan: None, time: (secs, 0) };
+        let cut = cut.min(packet.frame(V4).len());
+        Packet { cut, ..packet }
+    })
+}
+
+fn config() -> impl Strategy<Value = Config> {
+    let limits = (0..400usize, 0..3000usize, 0..200_000usize, 0..4000usize, 0..200usize).prop_map(
+        |(connections, buffered_per_direction, buffered, fragments, lingering)| Limits {
+            connections,
+            buffered_per_direction,
+            buffered,
+            fragments,
+            lingering,
+        },
+    );
+    let limits = prop_oneof![Just(Limits::default()), limits];
+    let overlap = prop_oneof![Just(Overlap::First), Just(Overlap::Last)];
+    let idle = prop::option::weighted(0.2, (0..60u64).prop_map(Duration::from_secs));
+    (overlap, idle, limits).prop_map(|(overlap, idle, limits)| Config { overlap, idle, limits })
+}
+
+fn assert_same(one: &Played, other: &Played) {
+    assert_eq!(one.heard, other.heard);
+    assert_eq!(one.books, other.books);
+    assert_eq!(one.totals, other.totals);
+}
+
+proptest! {
+    #[test]
+    fn garbage_gives_the_same_twice(
+        packets in prop::collection::vec(packet(), 0..200),
+        config in config(),
+    ) {
+        assert_same(&play(&packets, V4, config), &play(&packets, V4, config));
+    }
+
+    /// Many short connections, all of them over or not: tables and lists are used to and fro.
+    #[test]
+    fn connections_come_and_go(
+        steps in prop::collection::vec((1..40u16, 0..6u8), 0..300),
+        limits in (1..6usize, 1..4usize),
+    ) {
+        let mut talk = Talk::new();
+        for (i, &(port, step)) in steps.iter().enumerate() {
+            let seq = 1000 + (i as u32 % 3) * (10 << 20);
+            talk.port(port);
+            match step {
+                0 => talk.raw(0, 2, seq, None, ""),
+                1 => talk.raw(1, 2, 5000, Some(seq + 1), ""),
+                2 => talk.raw(0, 1, seq + 1, Some(5001), ""),
+                3 => talk.raw(1, 1, 5001, Some(seq + 1), ""),
+                4 => talk.raw(1, 4, 5001, None, ""),
+                _ => talk.raw(0, 0, seq + 1, Some(5001), "x"),
+            };
+        }
+        let limits = Limits {
+            connections: limits.0 * flow::SHARDS,
+            lingering: limits.1 * flow::SHARDS,
+            ..Limits::default()
+        };
+        let config = Config { limits, ..Config::default() };
+        assert_same(&play(&talk.packets, V4, config), &play(&talk.packets, V4, config));
+    }
+}

@@ -1,0 +1,284 @@
+//! Everything that is not TCP (rules 1, 9, 10), fragments of everything, and idle times (rule 5).
+
+use crate::common::{A, B, Conversation, END, Event, SYN, Talk, frame};
+use flow::{Began, Config, Ended, Limit, Limits, Reason};
+use std::net::IpAddr;
+use std::time::Duration;
+
+const V4: [IpAddr; 2] = [IpAddr::V4(addr(1)), IpAddr::V4(addr(2))];
+
+const fn addr(last: u8) -> std::net::Ipv4Addr {
+    std::net::Ipv4Addr::new(10, 0, 0, last)
+}
+
+fn v6() -> [IpAddr; 2] {
+    [1, 2].map(|last| IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, last]))
+}
+
+#[test]
+fn each_datagram_is_a_chunk() {
+    let mut talk = Talk::new();
+    talk.datagram(A, "query").datagram(B, "answer").datagram(B, "answer");
+    let got = talk.run();
+    let got = got.only();
+    assert_eq!(got.story(), ["1 A query", "2 B answer", "3 B answer"]);
+    assert_eq!((got.began, got.ended, got.a_opened), (Began::FirstPacket, Ended::InputEnded, true));
+    assert_eq!(got.stats.map(|stats| (stats.packets, stats.messages)), [(1, 1), (2, 1)]);
+}
+
+#[test]
+fn an_empty_datagram_is_a_packet_and_no_chunk() {
+    let mut talk = Talk::new();
+    talk.datagram(B, "").datagram(A, "x").datagram(A, "");
+    let got = talk.run();
+    assert_eq!(got.only().story(), ["2 A x"]);
+    assert!(!got.only().a_opened, "it opens a connection all the same");
+    assert_eq!(got.only().stats.map(|stats| (stats.packets, stats.chunks)), [(2, 1), (1, 0)]);
+}
+
+#[test]
+fn what_the_snap_length_cut_of_a_datagram_is_a_gap() {
+    let mut talk = Talk::new();
+    talk.datagram(A, "query").cut(3).datagram(A, "gone").cut(4).datagram(A, "!");
+    let got = talk.run();
+    let want = ["1 A qu", "1 A [3]", "2 A [4]", "3 A !"].map(String::from);
+    assert_eq!(got.only().story(), want);
+    assert_eq!((got.only().stats[A].missing, got.only().stats[A].gaps), (7, 2));
+}
+
+#[test]
+fn protocols_and_ports_tell_flows_apart() {
+    let mut talk = Talk::new();
+    talk.datagram(A, "udp").data(A, "tcp").port(40001).datagram(A, "another port");
+    let want = ["udp", "tcp", "another port"].map(|text| [text.to_string(), String::new()]);
+    assert_eq!(talk.run().texts(), want);
+}
+
+#[test]
+fn vlan_tags_do_not_tell_flows_apart() {
+    // A mirror port that tags only what it sends.
+    let mut talk = Talk::new();
+    talk.syn(A, 1000).vlan(7).syn_ack(B, 5000).data(A, "a").vlan(7).data(B, "b").vlan(9);
+    talk.datagram(A, "c").vlan(1).datagram(B, "d");
+    assert_eq!(talk.run().texts(), [["a", "b"], ["c", "d"]]);
+}
+
+#[test]
+fn an_icmp_error_is_a_flow_of_its_own() {
+    let mut talk = Talk::open();
+    talk.data(A, "hello");
+    // "Port unreachable" from B, quoting A's segment; it goes between the same two hosts.
+    let quoted = talk.packets[3].frame(V4)[14..].to_vec();
+    let message = [&[3, 3, 0, 0, 0, 0, 0, 0][..], &quoted].concat();
+    talk.frame(frame::ip([V4[1], V4[0]], None, 1, &message));
+    talk.data(A, "!");
+    let got = talk.run_once(Config::default());
+    assert_eq!(got.connections.len(), 2);
+    let [tcp, icmp] = [&got.connections[0], &got.connections[1]];
+    assert_eq!((tcp.text(A), tcp.stats[B].packets), ("hello!".to_string(), 1));
+    assert_eq!((icmp.bytes(B), icmp.stats[B].packets), (message, 1));
+}
+
+#[test]
+fn equal_ends_are_all_side_0() {
+    let x = V4[0];
+    // A socket that connected to itself: one stream of numbers, which it acknowledges itself.
+    let mut talk = Talk::new();
+    talk.port(80).datagram(A, "a").datagram(B, "b");
+    talk.syn(A, 1000).raw(A, SYN, 1000, Some(1001), "").raw(A, 0, 1001, Some(1001), "hello");
+    talk.raw(A, 0, 1006, Some(1006), "").raw(B, 0, 1006, Some(1006), "!");
+    let played = crate::common::play(&talk.packets, [x, x], Config::default());
+    let bytes = played.heard.iter().filter_map(|heard| match &heard.event {
+        Event::Data { side, bytes, .. } => Some((*side, String::from_utf8_lossy(bytes))),
+        Event::Gap { .. } => panic!("nothing is missing"),
+        Event::Closed(report) => {
+            assert_eq!(report.sides[1], flow::SideStats::default());
+            None
+        }
+        _ => None,
+    });
+    let want = ["a", "b", "hello", "!"].map(|text| (0, text.into()));
+    assert_eq!(bytes.collect::<Vec<_>>(), want);
+}
+
+/// The fragments of a packet's payload in pieces of `size` bytes: (offset, more, bytes).
+fn cut(payload: &[u8], size: usize) -> Vec<(u16, bool, Vec<u8>)> {
+    let end = payload.len();
+    let part = |(i, part): (usize, &[u8])| {
+        let offset = i * size;
+        (offset as u16, offset + part.len() < end, part.to_vec())
+    };
+    payload.chunks(size).enumerate().map(part).collect()
+}
+
+#[test]
+fn tcp_segments_come_in_fragments() {
+    for addrs in [V4, v6()] {
+        let segment = frame::tcp([40000, 80], 1001, 0, 0, b"a segment in fragments");
+        let mut talk = Talk::new();
+        talk.syn(A, 1000);
+        for (offset, more, part) in cut(&segment, 16).into_iter().rev() {
+            talk.frame(frame::fragment(addrs, 9, (offset, more), 6, &part));
+        }
+        talk.at(A, 22, "!");
+        let got = crate::common::play(&talk.packets, addrs, Config::default()).outcome(addrs[0]);
+        let got = got.only();
+        // The third of three is packet 4, whose number and time count.
+        assert_eq!(got.story(), ["4 A a segment in fragments", "5 A !"]);
+        let source = got.heard.iter().find_map(|heard| match &heard.event {
+            Event::Data { source, .. } => Some(source.number),
+            _ => None,
+        });
+        assert_eq!(source, Some(4));
+        assert_eq!(got.stats[A].packets, 5, "fragments count one by one");
+    }
+}
+
+/// What becomes of fragments of UDP datagrams, given as (identification, offset, more, bytes).
+fn fragments(parts: &[(u16, u16, bool, &[u8])]) -> crate::common::Outcome {
+    let run = |addrs: [IpAddr; 2]| {
+        let mut talk = Talk::new();
+        for &(id, offset, more, bytes) in parts {
+            talk.frame(frame::fragment(addrs, id, (offset, more), 17, bytes));
+        }
+        crate::common::play(&talk.packets, addrs, Config::default()).outcome(addrs[0])
+    };
+    let got = run(V4);
+    assert_eq!(got, run(v6()));
+    got
+}
+
+fn texts(of: &crate::common::Outcome) -> Vec<String> {
+    of.connections.iter().map(|c: &Conversation| c.text(A)).collect()
+}
+
+/// A UDP datagram from A with 24 bytes of data.
+fn datagram() -> Vec<u8> {
+    frame::udp([40000, 80], b"abcdefghABCDEFGH01234567")
+}
+
+#[test]
+fn fragments_of_several_datagrams_may_be_mixed_and_repeated() {
+    let (d, e) = (datagram(), frame::udp([40000, 80], b"another one: 16+"));
+    let got = fragments(&[
+        (1, 16, false, &d[16..]),
+        (2, 0, true, &e[..16]),
+        (1, 0, true, &d[..8]),
+        (1, 0, true, &d[..8]),
+        (2, 16, false, &e[16..]),
+        (1, 8, true, &d[8..16]),
+    ]);
+    assert_eq!(got.only().story(), ["5 A another one: 16+", "6 A abcdefghABCDEFGH01234567"]);
+    assert_eq!(got.only().stats[A].packets, 6);
+}
+
+#[test]
+fn the_first_byte_of_overlapping_fragments_wins() {
+    let d = datagram();
+    let got = fragments(&[
+        (1, 0, true, &d[..16]),
+        (1, 8, true, b"xxxxxxxxyyyyyyyy"),
+        (1, 16, false, &d[16..]),
+    ]);
+    assert_eq!(texts(&got), ["abcdefghyyyyyyyy01234567"]);
+    assert_eq!(got.totals.fragment_conflicts, 2, "x differs from abc, 012 from what is held");
+}
+
+#[test]
+fn fragments_that_no_host_sends_harm_nothing() {
+    let d = datagram();
+    // Beyond the last one's end, two last ones, nothing, and an end that moves.
+    let got = fragments(&[
+        (1, 16, false, &d[16..]),
+        (1, 40, true, b"01234567"),
+        (1, 24, false, b"0123456"),
+        (1, 8, true, b""),
+        (1, 8, true, &d[8..16]),
+        (1, 0, true, &d[..8]),
+    ]);
+    assert_eq!(texts(&got), ["abcdefghABCDEFGH01234567"]);
+    assert_eq!((got.set_aside(Reason::Malformed), got.only().stats[A].packets), (2, 4));
+}
+
+#[test]
+fn fragments_that_never_become_a_datagram_are_set_aside() {
+    let d = datagram();
+    let got = fragments(&[(1, 0, true, &d[..8]), (1, 16, false, &d[16..]), (2, 8, true, &d[..8])]);
+    assert!(got.connections.is_empty());
+    assert_eq!(got.set_aside(Reason::IncompleteDatagram), 3);
+}
+
+#[test]
+fn fragments_hold_no_more_than_their_limit() {
+    let limits = Limits { fragments: 64 << 10, ..Limits::default() };
+    let d = datagram();
+    let mut talk = Talk::new();
+    for id in 0..1000 {
+        talk.frame(frame::fragment(V4, id, (0, true), 17, &d[..8]));
+    }
+    // The newest is still there, the oldest is not.
+    talk.frame(frame::fragment(V4, 999, (8, false), 17, &d[8..]));
+    talk.frame(frame::fragment(V4, 0, (8, false), 17, &d[8..]));
+    let got = talk.run_once(Config { limits, ..Config::default() });
+    assert_eq!(got.only().text(A), "abcdefghABCDEFGH01234567");
+    let given_up = got.limit(Limit::Fragments);
+    // Each costs 8 bytes and a few hundred of bookkeeping.
+    assert!((700..=900).contains(&given_up), "{given_up} were given up");
+    assert_eq!(got.set_aside(Reason::IncompleteDatagram), 1000);
+}
+
+#[test]
+fn a_snapped_fragment_ends_what_is_known_of_its_datagram() {
+    let d = datagram();
+    let mut talk = Talk::new();
+    talk.frame(frame::fragment(V4, 1, (0, true), 17, &d[..16])).cut(3);
+    talk.frame(frame::fragment(V4, 1, (16, false), 17, &d[16..]));
+    let got = talk.run_once(Config::default());
+    assert_eq!(got.only().text(A), "abcde[19]");
+}
+
+fn idle(seconds: u64) -> Config {
+    Config { idle: Some(Duration::from_secs(seconds)), ..Config::default() }
+}
+
+#[test]
+fn captured_files_are_not_cut_by_time() {
+    let mut talk = Talk::new();
+    talk.datagram(A, "1").time(0).datagram(A, "2").time(1_000_000_000).datagram(A, "3").time(-5);
+    assert_eq!(talk.run().texts(), [["123", ""]]);
+}
+
+#[test]
+fn idle_connections_end_when_their_next_packet_comes() {
+    let mut talk = Talk::new();
+    talk.datagram(A, "1").time(100).datagram(A, "2").time(160).datagram(A, "3").time(221);
+    let got = talk.run_with(idle(60));
+    assert_eq!(got.texts(), [["12", ""], ["3", ""]]);
+    assert_eq!(got.connections[0].ended, Ended::Idle);
+    assert_eq!([0, 1].map(|i| got.connections[i].closed_at), [3, END]);
+}
+
+#[test]
+fn idle_tcp_connections_say_what_is_missing() {
+    let mut talk = Talk::open();
+    talk.lost(A, 2).data(A, "held").data(A, "more").time(1_700_000_000);
+    let got = talk.run_with(idle(60));
+    assert_eq!(got.texts(), [["[2]held", ""], ["more", ""]]);
+    assert_eq!(got.connections[0].ended, Ended::Idle);
+}
+
+#[test]
+fn a_packet_dated_2061_ends_no_other_flow() {
+    // As in pcapng-example.pcapng.
+    let mut talk = Talk::new();
+    talk.port(1).datagram(A, "1").time(100).port(2).datagram(A, "x").time(2_871_763_200);
+    talk.port(1).datagram(A, "2").time(101);
+    assert_eq!(talk.run_with(idle(60)).texts(), [["12", ""], ["x", ""]]);
+}
+
+#[test]
+fn time_that_steps_back_ends_nothing() {
+    let mut talk = Talk::new();
+    talk.datagram(A, "1").time(2_871_763_200).datagram(A, "2").time(100).datagram(A, "3").time(101);
+    assert_eq!(talk.run_with(idle(60)).texts(), [["123", ""]]);
+}

@@ -1,0 +1,188 @@
+//! Rules 12 and 13: every limit has a counter, loses nothing silently, and the books balance.
+
+use crate::common::{A, B, END, RST, SYN, Talk};
+use flow::{Config, Ended, Limit, Limits, Reason, SHARDS};
+
+fn limited(limits: Limits) -> Config {
+    Config { limits, ..Config::default() }
+}
+
+#[test]
+fn the_least_recently_active_connection_makes_room() {
+    let limits = Limits { connections: 2 * SHARDS, ..Limits::default() };
+    let mut talk = Talk::new();
+    for port in 1..=1000 {
+        talk.port(port).data(A, "held until the end");
+    }
+    let got = talk.run_once(limited(limits));
+    assert_eq!(got.connections.len(), 1000);
+    assert!(got.connections.iter().all(|c| c.text(A) == "held until the end"));
+    let ended = |how| got.connections.iter().filter(|c| c.ended == how).count();
+    assert_eq!((ended(Ended::Limit), ended(Ended::InputEnded)), (1000 - 2 * SHARDS, 2 * SHARDS));
+    assert_eq!(got.limit(Limit::Connections), 1000 - 2 * SHARDS as u64);
+}
+
+/// Ports whose connections are in one shard.
+fn ports_of_one_shard() -> impl Iterator<Item = u16> {
+    let end = |last, port| flow::Endpoint { addr: [10, 0, 0, last].into(), port };
+    let shard =
+        move |port| flow::FlowKey::new(6, end(1, port), end(2, 80)).0.fixed_hash() % SHARDS as u64;
+    (1..).filter(move |&port| shard(port) == shard(1))
+}
+
+#[test]
+fn what_lingers_makes_room_before_what_is_active() {
+    let limits = Limits { connections: 3 * SHARDS, ..Limits::default() };
+    let ports: Vec<u16> = ports_of_one_shard().take(5).collect();
+    let mut talk = Talk::new();
+    for &port in &ports[..3] {
+        talk.port(port).raw(A, SYN, 1000, None, "").raw(A, 0, 1001, None, "x");
+    }
+    // The second is over, the first speaks again, then two more come.
+    talk.port(ports[1]).raw(B, RST, 5000, None, "");
+    talk.port(ports[0]).raw(A, 0, 1002, None, "y");
+    for &port in &ports[3..] {
+        talk.port(port).raw(A, SYN, 1000, None, "");
+    }
+    let got = talk.run_once(limited(limits));
+    let ended: Vec<_> = got.connections.iter().map(|c| (c.ended, c.closed_at)).collect();
+    let want = [
+        (Ended::InputEnded, END),
+        (Ended::Rst, 9),
+        (Ended::Limit, 10),
+        (Ended::InputEnded, END),
+        (Ended::InputEnded, END),
+    ];
+    assert_eq!(ended, want);
+    assert_eq!(got.limit(Limit::Connections), 2);
+}
+
+#[test]
+fn at_most_16_connections_have_the_same_ends() {
+    let mut talk = Talk::new();
+    for i in 0..20 {
+        talk.raw(A, SYN, i << 22, None, "").raw(A, 0, (i << 22) + 3, None, "x");
+    }
+    let got = talk.run();
+    assert_eq!(got.connections.len(), 20);
+    assert_eq!(got.limit(Limit::PerKey), 4);
+    assert!(got.connections.iter().all(|c| c.text(A) == "[2]x"));
+    let closed: Vec<u64> = got.connections.iter().map(|c| c.closed_at).collect();
+    assert_eq!(closed[..5], [33, 35, 37, 39, END]);
+    assert_eq!(
+        (got.connections[0].ended, got.connections[4].ended),
+        (Ended::Limit, Ended::InputEnded)
+    );
+}
+
+#[test]
+fn a_direction_holds_no_more_than_its_limit() {
+    // One-byte segments: bookkeeping counts, 129 bytes for each.
+    let limits = Limits { buffered_per_direction: 129 * 100, ..Limits::default() };
+    let mut talk = Talk::open();
+    for i in 1..=101 {
+        talk.at(A, 2 * i, "x");
+    }
+    let got = talk.run_with(limited(limits));
+    assert_eq!(got.only().first_gap(), Some(104), "the 101st does not fit");
+    assert_eq!(got.limit(Limit::BufferedPerDirection), 1);
+    assert_eq!(got.only().story()[..2], ["104 A [2]", "104 A x"].map(String::from));
+    assert_eq!((got.only().stats[A].bytes, got.only().stats[A].gaps), (101, 101));
+}
+
+#[test]
+fn a_direction_at_its_limit_gives_up_only_the_holes_it_must() {
+    let limits = Limits { buffered_per_direction: 129 * 3, ..Limits::default() };
+    let mut talk = Talk::open();
+    talk.at(A, 2, "c").at(A, 4, "e").at(A, 6, "g").at(A, 8, "i").at(A, 5, "f").at(A, 7, "h");
+    let got = talk.run_with(limited(limits));
+    assert_eq!(got.only().text(A), "[2]c[1]efghi");
+}
+
+#[test]
+fn a_direction_without_syn_begins_at_its_limit() {
+    let limits = Limits { buffered_per_direction: 1000, ..Limits::default() };
+    let mut talk = Talk::new();
+    talk.bytes_at(A, 500, &[b'x'; 500]).bytes_at(A, 1000, &[b'y'; 500]).silent(B, 3);
+    let got = talk.run_with(limited(limits));
+    assert_eq!(got.only().first_data(A), Some(2));
+    assert_eq!(got.only().stats[A].bytes, 1000);
+}
+
+#[test]
+fn all_directions_together_hold_no_more_than_their_limit() {
+    // A shard's part is 1290 bytes: ten pieces of one byte.
+    let limits = Limits { buffered: 1290 * SHARDS, ..Limits::default() };
+    let ports: Vec<u16> = ports_of_one_shard().take(11).collect();
+    let mut talk = Talk::new();
+    for &port in &ports {
+        talk.port(port).raw(A, SYN, 1000, None, "").raw(A, 0, 1003, None, "x");
+    }
+    let got = talk.run_once(limited(limits));
+    // The hole of the packet that was too much is given up.
+    let gaps: Vec<_> = got.connections.iter().map(|c| c.first_gap()).collect();
+    assert_eq!(gaps[9..], [Some(END), Some(22)]);
+    assert_eq!((got.limit(Limit::Buffered), got.limit(Limit::BufferedPerDirection)), (1, 0));
+}
+
+#[test]
+fn what_was_given_up_makes_room_again() {
+    let limits = Limits { buffered: 1290 * SHARDS, ..Limits::default() };
+    let ports: Vec<u16> = ports_of_one_shard().take(12).collect();
+    let mut talk = Talk::new();
+    for &port in &ports[..10] {
+        talk.port(port).raw(A, SYN, 1000, None, "").raw(A, 0, 1003, None, "x");
+    }
+    // One hole is filled, so that an eleventh fits; then it does not any more.
+    talk.port(ports[0]).raw(A, 0, 1001, None, "ab");
+    for &port in &ports[10..] {
+        talk.port(port).raw(A, SYN, 1000, None, "").raw(A, 0, 1003, None, "x");
+    }
+    let got = talk.run_once(limited(limits));
+    let gaps: Vec<_> = got.connections.iter().map(|c| c.first_gap()).collect();
+    assert_eq!((gaps[0], &gaps[10..]), (None, &[Some(END), Some(25)][..]));
+}
+
+#[test]
+fn eight_segments_far_ahead_are_kept() {
+    let mut talk = Talk::open();
+    talk.data(A, "x");
+    // Each 80 MiB further than the last, so that none confirms another.
+    for i in 1..=20 {
+        talk.at(A, i * (80 << 20), "far").silent(A, 1);
+    }
+    let got = talk.run();
+    assert_eq!(got.limit(Limit::FarAhead), 12);
+    assert_eq!(got.set_aside(Reason::Implausible), 20);
+    assert_eq!(got.only().text(A), "x");
+}
+
+#[test]
+fn every_packet_is_in_the_books() {
+    let addrs = ["10.0.0.1", "10.0.0.2"].map(|addr| addr.parse().unwrap());
+    let mut talk = Talk::open();
+    talk.data(A, "x").at(A, 100 << 20, "far").datagram(A, "y").cut(8 + 1);
+    talk.frame(crate::common::frame::fragment(addrs, 1, (8, true), 17, &[0; 8]));
+    let mut arp = talk.packets[0].frame(addrs);
+    arp[12..14].copy_from_slice(&[8, 6]);
+    talk.frame(arp);
+    let mut broken = talk.packets[0].frame(addrs);
+    broken[46] = 0x10;
+    talk.frame(broken);
+    let got = talk.run_once(Config::default());
+    let books = &got.books;
+    assert_eq!((books.read(), books.assigned()), (9, 4));
+    let reasons: Vec<_> = Reason::ALL
+        .iter()
+        .filter(|&&reason| got.set_aside(reason) > 0)
+        .map(|&reason| (reason, got.set_aside(reason)))
+        .collect();
+    let want = [
+        (Reason::NotIp, 1),
+        (Reason::Truncated, 1),
+        (Reason::Malformed, 1),
+        (Reason::IncompleteDatagram, 1),
+        (Reason::Implausible, 1),
+    ];
+    assert_eq!(reasons, want);
+}
