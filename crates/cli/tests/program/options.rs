@@ -57,6 +57,26 @@ fn few_open_files_and_little_memory_give_the_same_bytes() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn no_more_files_are_open_than_f_allows() {
+    // The input does not end until the files that the program has open are counted.
+    let place = Place::with(busy().pcap());
+    let open = |limit: &str| -> usize {
+        let script = format!(
+            "rm -rf in out; mkfifo in; $P -q -r in -o out {limit} & exec 3>in; cat a.pcap >&3
+            for try in $(seq 600); do
+                [ \"$(ls out 2>/dev/null | wc -l)\" = 12 ] && break; sleep 0.1
+            done
+            ls -l /proc/$!/fd | grep -c /out/; exec 3>&-; wait $!"
+        );
+        place.shell(&script).ends(0).errs("").out.trim().parse().expect("a number")
+    };
+    assert_eq!(open(""), 12);
+    assert_eq!(open("-f 5"), 5);
+    assert_eq!(open("-f 1"), 1);
+}
+
 #[test]
 fn one_open_file_is_enough_for_many_connections() {
     let place = Place::with(crowd(30_000..30_400).pcap());
