@@ -10,6 +10,7 @@ mod progress;
 mod run;
 
 use args::Args;
+use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 use config::{Action, Config};
 use progress::{one_line, say};
@@ -30,15 +31,7 @@ fn main() -> ExitCode {
     };
     match config::action(args) {
         Ok(Action::Read(config)) => read(&config),
-<<<<<<< HEAD
-        Err(message) => {
-            let usage = Args::command().render_usage();
-            say(format_args!("pcap2conn: {message}\n\n{usage}\n\nFor help: pcap2conn -h\n"));
-            ExitCode::from(USAGE)
-        }
-=======
         Err(message) => Args::command().error(ErrorKind::ValueValidation, message).exit(),
->>>>>>> 4616463a53e108c08d2e89fb82ba529b634fe691
     }
 }
 

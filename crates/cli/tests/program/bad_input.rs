@@ -250,10 +250,6 @@ fn a_name_cannot_break_the_line() {
     assert!(
         outcome.err.lines().all(|line| line.starts_with("pcap2conn: a\\nb: ")
             || line.starts_with("pcap2conn: reading a\\nb ")
-<<<<<<< HEAD
-            || line.starts_with("Input 1:                           a\\nb: at byte ")
-=======
->>>>>>> 4616463a53e108c08d2e89fb82ba529b634fe691
             || line.contains(":  ")),
         "{outcome:?}"
     );
