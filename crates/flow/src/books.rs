@@ -58,7 +58,7 @@ named! {
         Connections = "connections",
         /// Bytes held out of order by one direction: its first hole was given up.
         BufferedPerDirection = "buffered per direction",
-        /// Bytes held out of order in all: the hole of the newest packet was given up.
+        /// Bytes held out of order in all: the connection that spoke longest ago gave up its hole.
         Buffered = "buffered",
         /// Bytes of fragments: the oldest datagram was given up.
         Fragments = "fragments",

@@ -3,7 +3,7 @@
 use crate::defrag::{Defragmenter, Outcome};
 use crate::shard::Arrival;
 use crate::{Books, Config, Limit, Reason, Source, Totals};
-use wire::{Decoded, Dropped, Fragment, Frame};
+use wire::{Decoded, Dropped, Fragment, Frame, Layer};
 
 /// Turns frames into datagrams for the shards. There is one of it in a run: fragments name no port, so
 /// they cannot be shared out before they are whole.
@@ -30,8 +30,11 @@ impl Intake {
     /// Decodes a frame. What comes out, if anything, goes to the [shard](Arrival::shard) it names.
     pub fn handle<'a>(&'a mut self, source: Source, frame: &Frame<'a>) -> Option<Arrival<'a>> {
         self.books.count_read(1);
+        self.dropped = None;
         match wire::decode(frame) {
-            Ok(Decoded::Datagram(datagram)) => Some(Arrival::new(source, 1, &datagram)),
+            Ok(Decoded::Datagram(datagram)) => {
+                Some(Arrival::new(source, self.books.read(), 1, &datagram))
+            }
             Ok(Decoded::Fragment(fragment)) => self.handle_fragment(source, &fragment),
             Err(dropped) => {
                 self.books.count_set_aside(reason(dropped), 1);
@@ -77,6 +80,9 @@ impl Intake {
             Outcome::Waits => return None,
             Outcome::OutOfRange => {
                 self.books.count_set_aside(Reason::Malformed, 1);
+                let layer = if fragment.src.is_ipv4() { Layer::Ipv4 } else { Layer::Extension };
+                let why = "a fragment contradicts where its datagram ends";
+                self.dropped = Some(Dropped::Malformed { layer, why });
                 return None;
             }
         };
@@ -84,7 +90,8 @@ impl Intake {
         let dropped = match wire::decode_reassembled(whole.src, whole.dst, whole.protocol, payload)
         {
             Ok(Decoded::Datagram(datagram)) => {
-                return Some(Arrival::new(source, whole.frames, &datagram));
+                let serial = self.books.read();
+                return Some(Arrival::new(source, serial, whole.frames, &datagram));
             }
             // Fragments of fragments: no host sends them.
             Ok(Decoded::Fragment(_)) => Dropped::TooDeep,

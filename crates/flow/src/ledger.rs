@@ -68,9 +68,9 @@ impl Ledger {
         self.common[end].bytes + self.rare(end, Counter::Missing)
     }
 
-    /// Packets from both ends.
-    pub(crate) fn packets(&self) -> u64 {
-        self.common.iter().map(|c| c.packets).sum()
+    /// `frames` of the packets from `end` turned out to belong to no connection.
+    pub(crate) fn take_packets(&mut self, end: usize, frames: u64) {
+        self.common[end].packets = self.common[end].packets.saturating_sub(frames);
     }
 
     /// Was anything delivered or given up?

@@ -37,8 +37,9 @@ impl<S: Sink> Outlet<'_, S> {
         self.totals.limits[limit as usize] += 1;
     }
 
-    /// Packets that were assigned to this connection and that nothing confirmed.
-    pub(crate) fn implausible(&mut self, frames: u64) {
+    /// Packets from `end` that were assigned to this connection and that nothing confirmed.
+    pub(crate) fn implausible(&mut self, end: usize, frames: u64) {
+        self.ledger.take_packets(end, frames);
         self.books.move_to_set_aside(Reason::Implausible, frames);
     }
 

@@ -3,9 +3,10 @@
 use crate::connection::Connection;
 use crate::key::{Endpoint, FlowKey};
 use crate::outlet::Outlet;
-use crate::table::{List, Order, Table};
+use crate::table::{List, Table};
 use crate::tcp::{self, Join, Route, Step, Tcp};
 use crate::{Books, Config, Ended, Limit, Side, Sink, Source, Totals};
+use std::collections::BTreeMap;
 use wire::{Body, Datagram, Payload, Segment, TcpFlags};
 
 /// How many shards there are: the same in every run, so that what is found does not depend on how many
@@ -29,16 +30,18 @@ pub struct Arrival<'a> {
     pub(crate) from: usize,
     pub(crate) body: Body<'a>,
     pub(crate) source: Source,
+    /// The number of the frame that brought it, over all inputs in the order in which they are read.
+    pub(crate) serial: u64,
     /// Captured frames that it is made of.
     pub(crate) frames: u64,
 }
 
 impl<'a> Arrival<'a> {
-    pub(crate) fn new(source: Source, frames: u64, datagram: &Datagram<'a>) -> Self {
+    pub(crate) fn new(source: Source, serial: u64, frames: u64, datagram: &Datagram<'a>) -> Self {
         let src = Endpoint { addr: datagram.src, port: datagram.src_port };
         let dst = Endpoint { addr: datagram.dst, port: datagram.dst_port };
         let (key, from) = FlowKey::new(datagram.protocol, src, dst);
-        Self { key, from, body: datagram.body, source, frames }
+        Self { key, from, body: datagram.body, source, serial, frames }
     }
 
     /// The shard that takes it, below [`SHARDS`].
@@ -56,7 +59,7 @@ pub struct OpenConnections {
 
 /// When a connection was opened: what comes first in the input is less.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Opened(Order);
+pub struct Opened(u64);
 
 /// Some of the connections.
 #[derive(Debug)]
@@ -67,13 +70,15 @@ pub struct Shard<H> {
     totals: Totals,
     /// Bytes held out of order by all connections, bookkeeping included.
     buffered: usize,
+    /// The connections that hold them, by the packets with which they last spoke.
+    holders: BTreeMap<u64, u32>,
 }
 
 impl<H: Copy> Shard<H> {
     /// An empty shard that keeps to its part of the limits.
     pub fn new(config: Config) -> Self {
         let (table, books, totals) = (Table::default(), Books::default(), Totals::default());
-        Self { table, config, books, totals, buffered: 0 }
+        Self { table, config, books, totals, buffered: 0, holders: BTreeMap::new() }
     }
 
     /// What became of the packets that came here.
@@ -129,7 +134,7 @@ impl<H: Copy> Shard<H> {
 
     /// When the next connection of the queue was opened, for comparison with other shards.
     pub fn next_opened(&self, open: &OpenConnections) -> Option<Opened> {
-        open.newest_first.last().map(|&index| Opened(self.table.order(index)))
+        open.newest_first.last().map(|&index| Opened(self.table.opened(index)))
     }
 
     fn handle_message<S: Sink<Handle = H>>(
@@ -172,25 +177,65 @@ impl<H: Copy> Shard<H> {
             self.learn_initiator(index, initiator);
         }
         let step = Step {
-            n: self.table.get(index).map_or(0, |e| e.ledger.packets()) + 1,
+            n: self.tcp(index).map_or(0, Tcp::packets) + 1,
             frames: arrival.frames,
             fin: segment.flags.has(TcpFlags::FIN),
             overlap: self.config.overlap,
             cap: self.config.limits.buffered_per_direction,
         };
         let was_settled = self.tcp(index).is_some_and(Tcp::is_settled);
-        let max_buffered = self.config.limits.buffered / SHARDS;
-        let mut buffered = self.buffered;
+        let cost = self.tcp(index).map_or(0, Tcp::cost);
         if let (Some(tcp), mut out) = self.note_packet(index, arrival, sink) {
-            buffered -= tcp.cost();
             tcp.handle(arrival.from, segment, join, &step, &mut out)?;
-            while buffered + tcp.cost() > max_buffered && tcp.relieve(&mut out)? {
-                out.limit(Limit::Buffered);
-            }
-            buffered += tcp.cost();
         }
-        self.buffered = buffered;
-        self.place(index, was_settled, sink)
+        self.note_cost(index, cost, Some(arrival.serial));
+        self.place(index, was_settled, sink)?;
+        self.hold_buffered(arrival.source, sink)
+    }
+
+    /// Keeps count of what is held, after a connection that cost `before` changed. `serial` is the
+    /// number of the packet that it spoke with, if it did.
+    fn note_cost(&mut self, index: u32, before: usize, serial: Option<u64>) {
+        let Some(tcp) = self.table.get_mut(index).and_then(|entry| entry.tcp.as_mut()) else {
+            return;
+        };
+        let cost = tcp.cost();
+        self.buffered = self.buffered - before + cost;
+        let spoke = serial.unwrap_or(tcp.holds_since);
+        let holds_since = if cost > 0 { spoke } else { 0 };
+        let held_since = std::mem::replace(&mut tcp.holds_since, holds_since);
+        if held_since != holds_since {
+            self.holders.remove(&held_since);
+            if holds_since > 0 {
+                self.holders.insert(holds_since, index);
+            }
+        }
+    }
+
+    /// Holds the limit of what is buffered: those that spoke longest ago give up their holes first.
+    fn hold_buffered<S: Sink<Handle = H>>(
+        &mut self,
+        now: Source,
+        sink: &mut S,
+    ) -> Result<(), S::Error> {
+        while self.buffered > self.config.limits.buffered / SHARDS {
+            let Some((_, &index)) = self.holders.first_key_value() else { break };
+            let Some(entry) = self.table.get_mut(index) else { break };
+            let (Some(tcp), mut out) = entry.outlet(&mut self.books, &mut self.totals, sink) else {
+                break;
+            };
+            let (was_settled, before) = (tcp.is_settled(), tcp.cost());
+            out.set_now(now);
+            out.limit(Limit::Buffered);
+            if !tcp.relieve(&mut out)? {
+                break;
+            }
+            self.note_cost(index, before, None);
+            if !was_settled && self.tcp(index).is_some_and(Tcp::is_settled) {
+                self.place(index, was_settled, sink)?;
+            }
+        }
+        Ok(())
     }
 
     /// The connection that a segment belongs to, if any.
@@ -258,7 +303,7 @@ impl<H: Copy> Shard<H> {
         let connection = Connection::new(arrival.key, initiator, arrival.source);
         self.totals.connections[usize::from(connection.protocol())] += 1;
         let handle = sink.opened(&connection)?;
-        Ok(self.table.insert(connection, handle, tcp))
+        Ok(self.table.insert(connection, arrival.serial, handle, tcp))
     }
 
     /// Rule 2: a SYN says who the initiator is, if nothing went out before.
@@ -304,6 +349,7 @@ impl<H: Copy> Shard<H> {
         let (tcp, mut out) = entry.outlet(&mut self.books, &mut self.totals, sink);
         if let Some(tcp) = tcp {
             self.buffered -= tcp.cost();
+            self.holders.remove(&tcp.holds_since);
             tcp.finish(order, &mut out)?;
         }
         let report = entry.report(ended);

@@ -20,6 +20,8 @@ pub(crate) struct Entry<H> {
     pub(crate) last: Source,
     /// TCP only.
     pub(crate) tcp: Option<Box<Tcp>>,
+    /// The number of the frame that opened it.
+    opened: u64,
     /// A SYN says who the initiator is, so that no later one can.
     pub(crate) initiator_known: bool,
     /// The list it is in.
@@ -151,7 +153,13 @@ impl<H> Table<H> {
     }
 
     /// Adds a connection, the newest of its key and the most recently active.
-    pub(crate) fn insert(&mut self, connection: Connection, handle: H, tcp: bool) -> u32 {
+    pub(crate) fn insert(
+        &mut self,
+        connection: Connection,
+        opened: u64,
+        handle: H,
+        tcp: bool,
+    ) -> u32 {
         let key = *connection.key();
         let index = self.free.pop().unwrap_or(self.slots.len() as u32);
         let hash = self.hasher.hash_one(key);
@@ -170,6 +178,7 @@ impl<H> Table<H> {
             handle,
             ledger: Ledger::default(),
             tcp: tcp.then(Box::default),
+            opened,
             initiator_known: false,
             list: List::Active,
             links: [NONE; 2],
@@ -206,16 +215,13 @@ impl<H> Table<H> {
     pub(crate) fn by_first_packet(&self) -> Vec<u32> {
         let held = |&index: &u32| self.get(index).is_some();
         let mut all: Vec<u32> = (0..self.slots.len() as u32).filter(held).collect();
-        all.sort_unstable_by_key(|&index| self.order(index));
+        all.sort_unstable_by_key(|&index| self.opened(index));
         all
     }
 
-    /// When the connection at `index` was opened, relative to others.
-    pub(crate) fn order(&self, index: u32) -> Order {
-        self.get(index).map_or((u64::MAX, u64::MAX), |entry| {
-            let first = entry.connection.first();
-            (u64::from(first.file), first.number)
-        })
+    /// The number of the frame that opened the connection at `index`: each opens one at most.
+    pub(crate) fn opened(&self, index: u32) -> u64 {
+        self.get(index).map_or(u64::MAX, |entry| entry.opened)
     }
 
     fn leave_key(&mut self, index: u32) {
@@ -267,10 +273,6 @@ impl<H> Table<H> {
     }
 }
 
-/// Orders connections by the files and packets that opened them. Each packet opens one connection at
-/// most, so no two are equal.
-pub(crate) type Order = (u64, u64);
-
 fn key_at<H>(slots: &[Option<Entry<H>>], index: u32) -> Option<&FlowKey> {
     Some(slots.get(index as usize)?.as_ref()?.connection.key())
 }
@@ -280,23 +282,23 @@ mod tests {
     use super::*;
     use crate::Endpoint;
 
-    fn connection(port: u16, number: u64) -> Connection {
+    fn connection(port: u16) -> Connection {
         let end = |port| Endpoint { addr: "10.0.0.1".parse().unwrap(), port };
         let (key, from) = FlowKey::new(6, end(port), end(1));
-        Connection::new(key, from, Source { number, file: 1, ..Source::default() })
+        Connection::new(key, from, Source::default())
     }
 
     fn of(table: &Table<()>, port: u16) -> Vec<u32> {
-        table.of_key(connection(port, 0).key()).collect()
+        table.of_key(connection(port).key()).collect()
     }
 
     #[test]
     fn connections_of_one_key_are_a_chain_the_newest_first() {
         let mut table = Table::default();
-        let a = table.insert(connection(5, 1), (), true);
-        let other = table.insert(connection(6, 2), (), true);
-        let b = table.insert(connection(5, 3), (), true);
-        let c = table.insert(connection(5, 4), (), true);
+        let a = table.insert(connection(5), 1, (), true);
+        let other = table.insert(connection(6), 2, (), true);
+        let b = table.insert(connection(5), 3, (), true);
+        let c = table.insert(connection(5), 4, (), true);
         assert_eq!((of(&table, 5), of(&table, 6)), (vec![c, b, a], vec![other]));
         table.remove(b);
         assert_eq!(of(&table, 5), [c, a]);
@@ -304,13 +306,13 @@ mod tests {
         assert_eq!(of(&table, 5), [a]);
         table.remove(a);
         assert_eq!((of(&table, 5), of(&table, 6), table.len()), (vec![], vec![other], 1));
-        assert_eq!(table.insert(connection(5, 9), (), true), a, "slots are used again");
+        assert_eq!(table.insert(connection(5), 9, (), true), a, "slots are used again");
     }
 
     #[test]
     fn the_least_recently_active_is_first() {
         let mut table = Table::default();
-        let [a, b, c] = [5, 6, 7].map(|port| table.insert(connection(port, 1), (), false));
+        let [a, b, c] = [5, 6, 7].map(|port| table.insert(connection(port), 1, (), false));
         assert_eq!(table.oldest(List::Active), Some(a));
         table.touch(a, List::Active);
         assert_eq!(table.oldest(List::Active), Some(b));
@@ -327,10 +329,10 @@ mod tests {
     #[test]
     fn first_packets_give_an_order_over_slots_used_again() {
         let mut table = Table::default();
-        let a = table.insert(connection(5, 10), (), true);
-        let b = table.insert(connection(6, 20), (), true);
+        let a = table.insert(connection(5), 10, (), true);
+        let b = table.insert(connection(6), 20, (), true);
         table.remove(a);
-        let c = table.insert(connection(7, 30), (), true);
+        let c = table.insert(connection(7), 30, (), true);
         assert!(c < b);
         assert_eq!(table.by_first_packet(), [b, c]);
     }

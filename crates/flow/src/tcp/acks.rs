@@ -1,7 +1,7 @@
 //! What the peer's acknowledgements prove (rule 8).
 
-use super::PROOF_PACKETS;
 use super::position::Mark;
+use super::{FAR_AHEAD, PROOF_PACKETS};
 use std::collections::VecDeque;
 
 /// Acknowledgements of one direction's bytes, which the other direction sent.
@@ -62,8 +62,9 @@ impl Acks {
     }
 
     /// Packet `n` acknowledges everything below `ack`. `limit` is one past the highest byte seen (its
-    /// FIN included); bytes below `delivered` need no proof.
-    pub(super) fn note(&mut self, ack: u64, n: u64, limit: u64, delivered: u64) {
+    /// FIN included); bytes below `delivered` need no proof. `witnessed` where a segment that is not
+    /// believed yet lies near.
+    pub(super) fn note(&mut self, ack: u64, n: u64, limit: u64, delivered: u64, witnessed: bool) {
         if self.first().is_none() {
             self.first = Mark::at(ack);
         }
@@ -72,15 +73,23 @@ impl Acks {
         } else if self.raw().is_none_or(|raw| ack > raw) {
             (self.raw, self.raw_count) = (Mark::at(ack), 1);
         }
-        if ack <= limit {
-            return self.believe(ack, n, delivered);
-        }
-        let evidence = self.evidence.get_or_insert_default();
-        if evidence.pending.get() == Some(ack) {
+        let evidence = match &mut self.evidence {
+            _ if ack <= limit || witnessed => return self.believe(ack, n, delivered),
+            evidence => evidence.get_or_insert_default(),
+        };
+        // Beyond the reach of a believable segment, coming again proves nothing: a forgery does.
+        let near = ack - limit <= FAR_AHEAD;
+        if near && evidence.pending.get() == Some(ack) {
             self.believe(ack, n, delivered);
         } else {
             evidence.pending = Mark::at(ack);
         }
+    }
+
+    /// Is there an acknowledgement, believed or not, of bytes near `at`?
+    pub(super) fn speak_for(&self, at: u64) -> bool {
+        let pending = self.evidence.as_ref().and_then(|evidence| evidence.pending.get());
+        pending.is_some_and(|ack| ack.abs_diff(at) <= FAR_AHEAD)
     }
 
     /// Bytes up to `seen` were captured by packet `n`: believes the acknowledgement that waited for
@@ -127,7 +136,7 @@ mod tests {
     #[test]
     fn an_acknowledgement_proves_after_32_further_packets() {
         let mut acks = Acks::default();
-        acks.note(150, 10, 150, 100);
+        acks.note(150, 10, 150, 100, false);
         assert!(!acks.prove(150, 41));
         assert!(acks.prove(150, 42));
         assert!(!acks.prove(151, 1000));
@@ -136,9 +145,9 @@ mod tests {
     #[test]
     fn a_second_hole_does_not_restart_the_count() {
         let mut acks = Acks::default();
-        acks.note(150, 10, 300, 100);
-        acks.note(250, 20, 300, 100);
-        acks.note(300, 30, 300, 100);
+        acks.note(150, 10, 300, 100, false);
+        acks.note(250, 20, 300, 100, false);
+        acks.note(300, 30, 300, 100, false);
         assert!(acks.prove(150, 42));
         assert!(!acks.prove(250, 51));
         assert!(acks.prove(250, 52));
@@ -148,11 +157,11 @@ mod tests {
     #[test]
     fn beyond_the_bytes_seen_it_waits_for_a_second_witness() {
         let mut acks = Acks::default();
-        acks.note(500, 1, 200, 100);
+        acks.note(500, 1, 200, 100, false);
         assert_eq!((acks.highest(), acks.raw(), acks.raw_repeated()), (None, Some(500), None));
-        acks.note(500, 2, 200, 100);
+        acks.note(500, 2, 200, 100, false);
         assert_eq!((acks.highest(), acks.raw_repeated()), (Some(500), Some(500)));
-        acks.note(900, 3, 200, 100);
+        acks.note(900, 3, 200, 100, false);
         acks.bytes_came(899, 4, 100);
         assert_eq!(acks.highest(), Some(500));
         acks.bytes_came(900, 5, 100);
@@ -166,11 +175,11 @@ mod tests {
     fn the_queue_is_bounded_and_empty_without_loss() {
         let mut acks = Acks::default();
         for n in 0..10_000 {
-            acks.note(1000 + n, n, u64::MAX, 1000 + n);
+            acks.note(1000 + n, n, u64::MAX, 1000 + n, false);
         }
         assert!(acks.evidence.is_none());
         for n in 10_000..20_000 {
-            acks.note(1000 + n, n, u64::MAX, 11_000);
+            acks.note(1000 + n, n, u64::MAX, 11_000, false);
         }
         assert!(acks.evidence.unwrap().young.len() <= PROOF_PACKETS as usize);
     }

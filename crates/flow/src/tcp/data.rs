@@ -21,7 +21,8 @@ impl Stream {
     ) -> Result<(), S::Error> {
         let after = at + u64::from(payload.len);
         let weak = payload.len == 1 && self.may_be_keep_alive(after);
-        if weak && self.next().is_some_and(|next| after <= next) {
+        let of_fin = weak && self.fin() == Some(at);
+        if weak && (of_fin || self.next().is_some_and(|next| after <= next)) {
             out.add(end, Counter::KeepAlive, 1);
             return Ok(());
         }
@@ -32,8 +33,8 @@ impl Stream {
             repeated = self.count_old(end, at, at + old, out);
             fresh = (at + old, &payload.bytes[old as usize..]);
             let ahead = self.highest().is_some_and(|high| at.saturating_sub(high) > FAR_AHEAD);
-            if ahead && !self.disorder().far.confirm(at) {
-                self.keep_far(at, payload, step, out);
+            if ahead && !self.acks.speak_for(at) && !self.disorder().far.confirm(at) {
+                self.keep_far(end, at, payload, step, out);
                 return Ok(());
             }
         }
@@ -127,6 +128,7 @@ impl Stream {
 
     fn keep_far<S: Sink>(
         &mut self,
+        end: usize,
         at: u64,
         payload: Payload<'_>,
         step: &Step,
@@ -137,7 +139,7 @@ impl Stream {
         let far = Far { at, bytes: bytes.into(), len, fin, source: out.now(), frames };
         if let Some(oldest) = self.disorder().far.keep(far) {
             out.limit(Limit::FarAhead);
-            out.implausible(oldest.frames);
+            out.implausible(end, oldest.frames);
         }
     }
 

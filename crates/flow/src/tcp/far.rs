@@ -48,6 +48,11 @@ impl FarAhead {
         self.waiting.iter().any(|far| far.at.abs_diff(at) <= FAR_AHEAD && far.at != at)
     }
 
+    /// Does one lie near `at`?
+    pub(super) fn is_near(&self, at: u64) -> bool {
+        self.waiting.iter().any(|far| far.at.abs_diff(at) <= FAR_AHEAD)
+    }
+
     /// Takes out one that lies near `at`.
     pub(super) fn take_near(&mut self, at: u64) -> Option<Far> {
         let near = self.waiting.iter().position(|far| far.at.abs_diff(at) <= FAR_AHEAD)?;

@@ -63,8 +63,13 @@ pub(crate) struct Tcp {
     streams: [Stream; 2],
     /// Which ends sent a SYN without ACK.
     plain_syn: [bool; 2],
-    rst: bool,
+    /// Which ends reset the connection.
+    reset: [bool; 2],
     settled: bool,
+    /// Segments up to now, whatever they were made of.
+    packets: u64,
+    /// The owner's note: the packet since which bytes are held, 0 where none are.
+    pub(crate) holds_since: u64,
 }
 
 impl Tcp {
@@ -75,7 +80,12 @@ impl Tcp {
 
     /// Did one end reset the connection?
     pub(crate) fn is_reset(&self) -> bool {
-        self.rst
+        self.reset != [false; 2]
+    }
+
+    /// How many segments came.
+    pub(crate) fn packets(&self) -> u64 {
+        self.packets
     }
 
     /// Is everything up to both FINs delivered?
@@ -85,7 +95,7 @@ impl Tcp {
 
     /// Is nothing more to be expected?
     pub(crate) fn is_over(&self) -> bool {
-        self.rst || self.settled
+        self.is_reset() || self.settled
     }
 
     /// Bytes held, bookkeeping included.
@@ -105,14 +115,17 @@ impl Tcp {
         let flags = segment.flags;
         let reset = flags.has(TcpFlags::RST);
         let was_over = self.is_over();
+        // An RST from nowhere ends nothing (RFC 9293, section 3.10.7.4, first check).
+        let resets = reset && route::distance(&self.streams[from], segment.seq) <= FITS;
+        self.packets = step.n;
+        if join == Join::Ignored {
+            return Ok(());
+        }
         if flags.has(TcpFlags::SYN) {
             self.synchronise(from, segment, join, out);
         }
         let (me, peer) = self.ends(from);
         me.note_packet(segment.seq, step.n);
-        if join == Join::Ignored {
-            return Ok(());
-        }
         if flags.has(TcpFlags::ACK) && !reset {
             peer.acknowledge(segment.ack, step.n);
             peer.take_in_acknowledged(1 - from, step, out)?;
@@ -123,15 +136,17 @@ impl Tcp {
             peer.put_out(1 - from, occasion, out)?;
         }
         let first = me.place(segment.seq) + u64::from(flags.has(TcpFlags::SYN));
+        let next = me.next();
         if !reset && segment.payload.len > 0 {
-            me.cancel_fin_inside(first, segment.payload.len);
             me.data(from, first, segment.payload, step, out)?;
         }
+        let goes_on = me.next() > next;
         if flags.has(TcpFlags::FIN) {
             let len = if reset { 0 } else { segment.payload.len };
             me.note_fin(first + u64::from(len));
         }
-        self.rst |= reset;
+        // Whoever goes on in sequence did not reset.
+        self.reset[from] = resets || (self.reset[from] && !goes_on);
         self.release(step, out)?;
         self.settled = self.streams.iter().all(Stream::is_settled);
         if !was_over && self.is_over() {
@@ -189,7 +204,7 @@ impl Tcp {
         out: &mut Outlet<'_, S>,
     ) -> Result<(), S::Error> {
         for end in order {
-            self.streams[end].drop_far(out);
+            self.streams[end].drop_far(end, out);
             self.streams[end].begin(end, out);
         }
         self.put_out_all(order, [Occasion::End; 2], out)?;
@@ -213,7 +228,7 @@ impl Tcp {
         self.plain_syn[from] |= !answers;
         match join {
             Join::Ignored => return,
-            Join::Repeat => self.rst = false,
+            Join::Repeat => self.reset = [false; 2],
             Join::Plain | Join::LateSyn => {}
         }
         let reset = segment.flags.has(TcpFlags::RST);

@@ -98,7 +98,7 @@ impl Stream {
         out: &mut Outlet<'_, S>,
     ) -> Result<bool, S::Error> {
         let before = self.cost();
-        self.drop_far(out);
+        self.drop_far(end, out);
         self.begin(end, out);
         if self.next_out(end, Occasion::End, out).is_some() {
             self.put_out(end, Occasion::End, out)?;
@@ -110,10 +110,10 @@ impl Stream {
     }
 
     /// Segments far ahead that nothing confirmed belong to no connection.
-    pub(super) fn drop_far<S: Sink>(&mut self, out: &mut Outlet<'_, S>) {
+    pub(super) fn drop_far<S: Sink>(&mut self, end: usize, out: &mut Outlet<'_, S>) {
         if let Some(disorder) = &mut self.disorder {
             for far in disorder.far.take_all() {
-                out.implausible(far.frames);
+                out.implausible(end, far.frames);
             }
         }
     }
@@ -177,6 +177,10 @@ impl Stream {
     ) -> Result<(), S::Error> {
         self.next += bytes.len() as u64;
         self.delivered = true;
+        if self.fin().is_some_and(|fin| self.next > fin) {
+            // A FIN that data goes on over was none.
+            self.fin = Mark::default();
+        }
         out.data(end, bytes, source)
     }
 

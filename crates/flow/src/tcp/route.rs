@@ -122,12 +122,12 @@ impl Tcp {
         let fins = me.fin().filter(|_| peer.fin().is_some());
         let past_fin =
             fins.zip(me.locate(segment.seq)).is_some_and(|(fin, position)| position > fin + 1);
-        past_fin || ((self.rst || self.settled) && distance > FITS)
+        past_fin || (self.is_over() && distance > FITS)
     }
 
     /// Must a segment without SYN be routed with care, even where this is the only connection?
     pub(crate) fn is_ending(&self) -> bool {
-        self.rst || self.settled || self.streams.iter().all(|stream| stream.fin().is_some())
+        self.is_over() || self.streams.iter().all(|stream| stream.fin().is_some())
     }
 
     /// Was the handshake completed, or is there anything that had no handshake?
@@ -140,7 +140,7 @@ impl Tcp {
 }
 
 /// How far `seq` is outside of what was seen of a direction; 0 inside.
-fn distance(stream: &Stream, seq: u32) -> u64 {
+pub(super) fn distance(stream: &Stream, seq: u32) -> u64 {
     let known = [
         stream.seen(),
         stream.acks.highest(),

@@ -160,6 +160,11 @@ impl Stream {
         late: bool,
         out: &mut Outlet<'_, S>,
     ) {
+        if self.isn().is_some_and(|isn| isn as u32 == seq) && !self.isn_inferred {
+            // A repetition. Its position need not be looked for: the stream may be gigabytes further.
+            self.syn_len = self.syn_len.max(len);
+            return;
+        }
         let mut isn = self.place(seq);
         let known = self.isn().filter(|_| !(self.isn_inferred && late));
         if known.is_some_and(|known| known != isn) && !self.delivered {
@@ -167,19 +172,17 @@ impl Stream {
             // tls_multiple_synack_different_seq.pcapng). What was held belonged to that one.
             let held = self.disorder.as_ref().map_or(0, |disorder| disorder.held.bytes());
             out.add(end, Counter::BeforeStart, held as u64);
-            self.drop_far(out);
+            self.drop_far(end, out);
             *self = Self { last_packet: self.last_packet, spoke: self.spoke, ..Self::default() };
             isn = self.place(seq);
         }
         if self.fin().is_some_and(|fin| fin <= isn) {
             self.fin = Mark::default();
         }
-        if self.isn() != Some(isn) || self.isn_inferred {
-            self.isn = Mark::at(isn);
-            self.isn_inferred = false;
-            if !self.delivered {
-                self.anchor_at(end, isn + 1, out);
-            }
+        self.isn = Mark::at(isn);
+        self.isn_inferred = false;
+        if !self.delivered {
+            self.anchor_at(end, isn + 1, out);
         }
         self.syn_len = self.syn_len.max(len);
     }
@@ -210,7 +213,9 @@ impl Stream {
         }
         let limit = self.seen().or(self.isn().map(|isn| isn + 1)).unwrap_or(ack);
         let limit = limit.max(self.fin().map_or(0, |fin| fin + 1));
-        self.acks.note(ack, n, limit, self.next().unwrap_or(0));
+        let limit = limit.max(self.acks.highest().unwrap_or(0));
+        let witnessed = self.disorder.as_ref().is_some_and(|disorder| disorder.far.is_near(ack));
+        self.acks.note(ack, n, limit, self.next().unwrap_or(0), witnessed);
     }
 
     /// A FIN behind the byte before `at`. The lowest one at or above the highest byte seen counts.
@@ -221,15 +226,6 @@ impl Stream {
         }
         if self.fin().is_none_or(|fin| at < fin) {
             self.fin = Mark::at(at);
-        }
-    }
-
-    /// Data of `len` bytes from `at` on: a FIN that it goes on over in sequence was none.
-    pub(super) fn cancel_fin_inside(&mut self, at: u64, len: u32) {
-        let Some(next) = self.next() else { return };
-        let goes_on = at <= next && next < at + u64::from(len);
-        if goes_on && self.fin().is_some_and(|fin| next >= fin) {
-            self.fin = Mark::default();
         }
     }
 

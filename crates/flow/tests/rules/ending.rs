@@ -128,12 +128,40 @@ fn a_settled_connection_keeps_what_comes_below_it_within_1_mib() {
 }
 
 #[test]
+fn a_reset_from_far_off_resets_nothing() {
+    for (offset, ended) in [(MIB, Ended::Rst), (2 * MIB, Ended::InputEnded)] {
+        let mut talk = Talk::open();
+        talk.data(A, "hello").raw(A, RST, 1006 + offset, None, "").data(B, "still here");
+        let got = talk.run();
+        assert_eq!(got.texts(), [["hello", "still here"]]);
+        assert_eq!(got.only().ended, ended, "{offset}");
+    }
+}
+
+#[test]
+fn a_fin_that_held_data_goes_on_over_was_none() {
+    let mut talk = Talk::open();
+    talk.raw(A, FIN, 1003, Some(5001), "").at(A, 2, "cdef").at(A, 0, "ab").at(A, 6, "gh");
+    assert_eq!(talk.run().texts(), [["abcdefgh", ""]]);
+}
+
+#[test]
+fn a_keep_alive_after_the_fin_is_no_data() {
+    let mut talk = Talk::open();
+    talk.data(A, "hello").fin(A).ack(B).raw(A, 0, 1006, Some(5001), "x").data(B, "bye");
+    let got = talk.run();
+    assert_eq!(got.texts(), [["hello", "bye"]]);
+    assert_eq!(got.only().stats[A].keep_alive, 1);
+}
+
+#[test]
 fn the_payload_of_a_reset_is_no_data() {
     let mut talk = Talk::open();
     talk.data(A, "hello").rst(A, "go away").at(A, 5, "!");
     let got = talk.run();
     assert_eq!(got.texts(), [["hello!", ""]]);
-    assert_eq!(got.only().ended, Ended::Rst);
+    // Whoever goes on in sequence did not reset.
+    assert_eq!(got.only().ended, Ended::InputEnded);
     // Nor does a FIN in the same segment stand behind it.
     let mut talk = Talk::open();
     talk.data(A, "hello").raw(A, RST | FIN, 1006, Some(5001), "go away");
