@@ -174,6 +174,7 @@ impl<H: Copy> Shard<H> {
         let step = Step {
             n: self.table.get(index).map_or(0, |e| e.ledger.packets()) + 1,
             frames: arrival.frames,
+            fin: segment.flags.has(TcpFlags::FIN),
             overlap: self.config.overlap,
             cap: self.config.limits.buffered_per_direction,
         };

@@ -133,7 +133,8 @@ impl Stream {
         out: &mut Outlet<'_, S>,
     ) {
         let Payload { bytes, len } = payload;
-        let far = Far { at, bytes: bytes.into(), len, source: out.now(), frames: step.frames };
+        let (fin, frames) = (step.fin, step.frames);
+        let far = Far { at, bytes: bytes.into(), len, fin, source: out.now(), frames };
         if let Some(oldest) = self.disorder().far.keep(far) {
             out.limit(Limit::FarAhead);
             out.implausible(oldest.frames);
@@ -168,6 +169,9 @@ impl Stream {
             let result = self.data(end, far.at, payload, step, out);
             out.set_now(now);
             result?;
+            if far.fin {
+                self.note_fin(far.at + u64::from(far.len));
+            }
         }
         Ok(())
     }

@@ -15,6 +15,8 @@ pub(super) struct Far {
     pub(super) bytes: Box<[u8]>,
     /// How many bytes it had on the wire.
     pub(super) len: u32,
+    /// Does a FIN follow its last byte?
+    pub(super) fin: bool,
     pub(super) source: Source,
     pub(super) frames: u64,
 }
@@ -64,7 +66,7 @@ mod tests {
 
     fn far(at: u64) -> Far {
         let source = Source::default();
-        Far { at, bytes: Box::from(*b"x"), len: 1, source, frames: 1 }
+        Far { at, bytes: Box::from(*b"x"), len: 1, fin: false, source, frames: 1 }
     }
 
     #[test]

@@ -49,6 +49,8 @@ pub(crate) struct Step {
     pub(crate) n: u64,
     /// Captured frames that the packet is made of.
     pub(crate) frames: u64,
+    /// Does it end its direction?
+    pub(crate) fin: bool,
     /// Whose bytes count.
     pub(crate) overlap: Overlap,
     /// Bytes that a direction may hold, bookkeeping included.
@@ -211,7 +213,7 @@ impl Tcp {
         self.plain_syn[from] |= !answers;
         match join {
             Join::Ignored => return,
-            Join::Repeat => (self.rst, self.settled) = (false, false),
+            Join::Repeat => self.rst = false,
             Join::Plain | Join::LateSyn => {}
         }
         let reset = segment.flags.has(TcpFlags::RST);
@@ -222,6 +224,3 @@ impl Tcp {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

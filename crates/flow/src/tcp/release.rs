@@ -90,22 +90,23 @@ impl Stream {
         self.deliver(end, &piece.bytes, piece.meta.source, out)
     }
 
-    /// Gives up the first hole, or begins where the direction is. `false` when nothing is held.
+    /// Gives up the first hole, or begins where the direction is, and what was never confirmed. `false`
+    /// when that freed nothing.
     pub(super) fn relieve<S: Sink>(
         &mut self,
         end: usize,
         out: &mut Outlet<'_, S>,
     ) -> Result<bool, S::Error> {
+        let before = self.cost();
         self.drop_far(out);
-        if self.holds_nothing() {
-            return Ok(false);
-        }
         self.begin(end, out);
-        self.put_out(end, Occasion::End, out)?;
+        if self.next_out(end, Occasion::End, out).is_some() {
+            self.put_out(end, Occasion::End, out)?;
+        }
         while self.first_held().is_some_and(|(first, _)| first <= self.next) {
             self.put_out(end, Occasion::End, out)?;
         }
-        Ok(true)
+        Ok(self.cost() < before)
     }
 
     /// Segments far ahead that nothing confirmed belong to no connection.

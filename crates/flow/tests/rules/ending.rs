@@ -49,7 +49,9 @@ fn data_in_sequence_at_a_fin_cancels_it() {
 fn data_out_of_sequence_behind_a_fin_does_not_cancel_it() {
     let mut talk = Talk::open();
     talk.data(A, "hello").fin_at(A, 5).fin_at(B, 0).at(A, 6, "stray");
-    assert_eq!(talk.run().texts(), [["hello[1]stray", ""]]);
+    let got = talk.run();
+    assert_eq!(got.texts(), [["hello[1]stray", ""]]);
+    assert_eq!(got.only().ended, Ended::InputEnded, "what is held keeps it open");
     // A higher one counts for nothing.
     let mut talk = Talk::open();
     talk.data(A, "hello").fin_at(A, 5).at(A, 8, "stray").fin_at(A, 20);
