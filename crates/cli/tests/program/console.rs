@@ -148,9 +148,9 @@ fn a_packet_is_shown_before_the_next_one_comes() {
     let place = Place::with(web().pcap());
     let script = "mkfifo in out; $P -q -c -r in >out & exec 4<out 3>in
         head -c 500 a.pcap >&3
-        head -c 7 <&4 >first
+        timeout 20 head -c 7 <&4 >first
         tail -c +501 a.pcap >&3; exec 3>&-
-        cat <&4 >rest; wait";
+        timeout 20 cat <&4 >rest; wait";
     place.shell(script).ends(0).errs("");
     let files = place.files(".");
     assert_eq!((files["first"].as_str(), files["rest"].as_str()), ("GET /\r\n", "200 OK\n"));
