@@ -66,13 +66,20 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<Status> {
     let result = run.read_all(&mut inputs);
     run.notes.progress().finish();
     match result {
-        Ok(true) => {}
-        Ok(false) => return Ok(Status::Filter),
+        Ok(true) => run.report(inputs, started, !config.quiet),
+        Ok(false) => Ok(Status::Filter),
         // Whoever read the console has had enough.
-        Err(error) if error.is_closed_pipe() => return Ok(Status::Complete),
-        Err(error) => return Err(error.into()),
+        Err(error) if error.is_closed_pipe() => {
+            run.report(inputs, started, false)?;
+            Ok(Status::Complete)
+        }
+        Err(error) => {
+            // Other connections' bytes can still be written. What fails now is of no news.
+            let _ = run.output.finish();
+            run.report(inputs, started, false)?;
+            Err(error.into())
+        }
     }
-    run.report(inputs, started)
 }
 
 /// A run under way.
@@ -93,10 +100,13 @@ impl<'a> Run<'a> {
         let mut first = true;
         for input in &self.config.inputs {
             let mut became = Progressed::default();
+            let mut read = Ok(());
             match input.open() {
                 Ok(mut reader) => {
                     if std::mem::take(&mut first) {
-                        if !self.filter_is_right(reader.link_hint()) {
+                        // Asking waits for the first packet, on a pipe.
+                        let link = self.filter.as_ref().and_then(|_| reader.link_hint());
+                        if !self.filter_is_right(link) {
                             return Ok(false);
                         }
                         self.output.prepare()?;
@@ -104,7 +114,9 @@ impl<'a> Run<'a> {
                     self.notes
                         .detail(|| format!("reading {} as input {}", input.name(), input.number()));
                     became.readable = true;
-                    self.read(input, &mut reader, &mut became)?;
+                    read = self.read(input, &mut reader, &mut became);
+                    became.packets = reader.packets();
+                    became.bytes = reader.bytes_read();
                 }
                 Err(error) => {
                     self.notes.problem(&error);
@@ -113,6 +125,7 @@ impl<'a> Run<'a> {
             }
             self.done += became.bytes;
             inputs.push((input, became));
+            read?;
         }
         if first && !self.filter_is_right(None) {
             return Ok(false);
@@ -162,8 +175,6 @@ impl<'a> Run<'a> {
             let bytes = reader.bytes_read();
             self.notes.progress().packet(|| (done + bytes, engine.connections()));
         }
-        became.packets = reader.packets();
-        became.bytes = reader.bytes_read();
         Ok(())
     }
 
@@ -231,6 +242,7 @@ impl<'a> Run<'a> {
         self,
         mut inputs: Vec<(&'a Input, Progressed)>,
         started: Instant,
+        aloud: bool,
     ) -> anyhow::Result<Status> {
         inputs.sort_by_key(|(input, _)| input.number());
         let (books, totals) = (self.engine.books(), self.engine.totals());
@@ -251,7 +263,7 @@ impl<'a> Run<'a> {
                 .with_context(|| format!("cannot write {}", path.display()))?;
         }
         let readable = inputs.iter().any(|(_, became)| became.readable);
-        if readable && !self.config.quiet {
+        if readable && aloud {
             say(format_args!("{}", summary.text()));
         }
         Ok(match readable {

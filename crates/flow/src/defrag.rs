@@ -20,6 +20,11 @@ const MAX_DATAGRAM: u32 = 65535;
 const PATIENCE_V4: i128 = 30;
 const PATIENCE_V6: i128 = 60;
 
+/// How many completed datagrams are kept, and their bytes together. Mirror ports repeat a frame within
+/// a few frames.
+const DONE_KEPT: usize = 64;
+const DONE_BYTES: usize = 1 << 20;
+
 /// What a datagram in waiting costs beside its pieces.
 const DATAGRAM_OVERHEAD: usize = 256;
 
@@ -42,34 +47,82 @@ struct Waiting {
     /// Captured frames.
     frames: u64,
     protocol: u8,
+    /// What was captured.
     pieces: Pieces<()>,
+    /// What was on the wire, in order, nothing adjacent: more than was captured where the snap length
+    /// cut fragments.
+    wire: Vec<(u32, u32)>,
     /// Where the datagram ends, once its last fragment came.
     end: Option<u32>,
-    /// From where on bytes were cut by the snap length.
-    snapped_at: u32,
+    /// All of it repeats a datagram that was completed: it may be the capture's repetition of some of
+    /// its fragments, or the beginning of another datagram that says the same.
+    echo: bool,
 }
 
 impl Waiting {
-    fn new(serial: u64, began: Timestamp, protocol: u8) -> Self {
-        let pieces = Pieces::default();
-        Self { serial, began, frames: 0, protocol, pieces, end: None, snapped_at: u32::MAX }
+    fn new(serial: u64, began: Timestamp, protocol: u8, echo: bool) -> Self {
+        let (pieces, wire) = (Pieces::default(), Vec::new());
+        Self { serial, began, frames: 0, protocol, pieces, wire, end: None, echo }
     }
 
     fn cost(&self) -> usize {
-        DATAGRAM_OVERHEAD + self.pieces.cost()
+        DATAGRAM_OVERHEAD + self.pieces.cost() + self.wire.capacity() * size_of::<(u32, u32)>()
     }
 
     /// Does a fragment that ends at `end` agree with where the datagram ends?
     fn has_room(&self, end: u32, more: bool) -> bool {
         match self.end {
             Some(known) => end <= known && (more || end == known),
-            None => more || u64::from(end) >= self.pieces.end(),
+            None => more || self.wire.last().is_none_or(|&(_, last)| end >= last),
         }
     }
 
-    /// The end, when everything before it is there.
+    /// Takes a fragment in, which has room. Do its bytes differ from those that came before?
+    fn add(&mut self, fragment: &Fragment<'_>, end: u32) -> bool {
+        self.frames += 1;
+        if !fragment.more {
+            self.end = Some(end);
+        }
+        if fragment.offset == 0 {
+            self.protocol = fragment.protocol;
+        }
+        cover(&mut self.wire, fragment.offset, end);
+        let (at, bytes) = (u64::from(fragment.offset), fragment.payload.bytes);
+        !bytes.is_empty() && self.pieces.insert(at, bytes, (), Overlap::First).conflict
+    }
+
+    /// The end, when everything before it was on the wire.
     fn is_whole(&self) -> Option<u32> {
-        self.end.filter(|&end| self.pieces.bytes() as u64 == u64::from(end))
+        self.end.filter(|&end| end == 0 || self.wire == [(0, end)])
+    }
+}
+
+/// Adds `from..to` to ranges that are in order and not adjacent.
+fn cover(ranges: &mut Vec<(u32, u32)>, from: u32, to: u32) {
+    if from == to {
+        return;
+    }
+    let first = ranges.partition_point(|&(_, end)| end < from);
+    let last = ranges.partition_point(|&(start, _)| start <= to);
+    let touched = &ranges[first..last];
+    let from = touched.first().map_or(from, |&(start, _)| start.min(from));
+    let to = touched.last().map_or(to, |&(_, end)| end.max(to));
+    ranges.splice(first..last, [(from, to)]);
+}
+
+/// A datagram that was completed, kept for a while to know repetitions of its fragments.
+#[derive(Debug)]
+struct Done {
+    key: Key,
+    time: Timestamp,
+    bytes: Box<[u8]>,
+}
+
+impl Done {
+    /// Does a fragment say what this datagram says there?
+    fn repeats(&self, fragment: &Fragment<'_>) -> bool {
+        let at = fragment.offset as usize;
+        self.bytes.get(at..).is_some_and(|bytes| bytes.starts_with(fragment.payload.bytes))
     }
 }
 
@@ -103,9 +156,12 @@ pub(crate) struct Defragmenter {
     serial: u64,
     cost: usize,
     max_cost: usize,
-    /// The last datagram put together, and how much of it was captured without a hole.
+    /// The last datagram put together: its bytes up to the first that was not captured, and its length.
     whole: Vec<u8>,
-    captured: usize,
+    len: u32,
+    /// The last datagrams completed, the newest at the end.
+    done: VecDeque<Done>,
+    done_bytes: usize,
     /// Frames of datagrams that were given up, not yet asked for by [`Self::take_given_up`].
     given_up: u64,
     limit_reached: u64,
@@ -122,7 +178,9 @@ impl Defragmenter {
             cost: 0,
             max_cost,
             whole: Vec::new(),
-            captured: 0,
+            len: 0,
+            done: VecDeque::new(),
+            done_bytes: 0,
             given_up: 0,
             limit_reached: 0,
             overlaps: 0,
@@ -164,12 +222,19 @@ impl Defragmenter {
             id: fragment.id,
             protocol: if v6 { 0 } else { fragment.protocol },
         };
-        self.forget_if_stale(&key, source.time, if v6 { PATIENCE_V6 } else { PATIENCE_V4 });
+        let patience = if v6 { PATIENCE_V6 } else { PATIENCE_V4 };
+        self.forget_if_stale(&key, source.time, patience);
+        let echo = self.is_echo(&key, source.time, patience, fragment);
+        if !echo && self.waiting.get(&key).is_some_and(|datagram| datagram.echo) {
+            // What waits are repetitions of an earlier datagram, and this is another one's: without
+            // this, bytes of two datagrams would make one.
+            self.given_up += self.remove(&key).map_or(0, |w| w.frames);
+        }
         if !self.waiting.contains_key(&key) {
             self.serial += 1;
             self.by_age.push_back((key, self.serial));
             self.cost += DATAGRAM_OVERHEAD;
-            let new = Waiting::new(self.serial, source.time, fragment.protocol);
+            let new = Waiting::new(self.serial, source.time, fragment.protocol, echo);
             self.waiting.insert(key, new);
         }
         let Some(datagram) = self.waiting.get_mut(&key) else { return Outcome::OutOfRange };
@@ -178,22 +243,10 @@ impl Defragmenter {
             return Outcome::OutOfRange;
         }
         let before = datagram.cost();
-        datagram.frames += 1;
-        if !fragment.more {
-            datagram.end = Some(end);
-        }
-        if fragment.offset == 0 {
-            datagram.protocol = fragment.protocol;
-        }
-        if fragment.payload.missing() > 0 {
-            let cut = fragment.offset + fragment.payload.bytes.len() as u32;
-            datagram.snapped_at = datagram.snapped_at.min(cut);
-        }
-        let conflict = insert(&mut datagram.pieces, fragment);
-        self.overlaps += u64::from(conflict);
+        self.overlaps += u64::from(datagram.add(fragment, end));
         self.cost = self.cost + datagram.cost() - before;
         match datagram.is_whole() {
-            Some(_) => self.complete(&key),
+            Some(len) => self.complete(&key, len, source.time),
             None => {
                 self.hold_limit();
                 Outcome::Waits
@@ -201,22 +254,43 @@ impl Defragmenter {
         }
     }
 
-    /// Puts a datagram together that is whole.
-    fn complete(&mut self, key: &Key) -> Outcome {
+    /// Does a fragment repeat a datagram with the same key that was completed not long ago?
+    fn is_echo(&self, key: &Key, now: Timestamp, patience: i128, fragment: &Fragment<'_>) -> bool {
+        let done = self.done.iter().rev().find(|done| done.key == *key);
+        done.is_some_and(|done| {
+            now.nanos_since(done.time) <= patience * 1_000_000_000 && done.repeats(fragment)
+        })
+    }
+
+    /// Puts a datagram of `len` bytes together.
+    fn complete(&mut self, key: &Key, len: u32, time: Timestamp) -> Outcome {
         let Some(datagram) = self.remove(key) else { return Outcome::Waits };
         self.whole.clear();
-        for (_, piece) in datagram.pieces.iter() {
+        for (at, piece) in datagram.pieces.iter() {
+            if at > self.whole.len() as u64 {
+                break;
+            }
             self.whole.extend_from_slice(&piece.bytes);
         }
-        self.captured = self.whole.len().min(datagram.snapped_at as usize);
+        self.len = len;
+        self.remember(*key, time);
         let Waiting { protocol, frames, .. } = datagram;
         Outcome::Completes(Whole { src: key.src, dst: key.dst, protocol, frames })
     }
 
+    /// Keeps the datagram that was completed.
+    fn remember(&mut self, key: Key, time: Timestamp) {
+        self.done_bytes += self.whole.len();
+        self.done.push_back(Done { key, time, bytes: self.whole.as_slice().into() });
+        while self.done.len() > DONE_KEPT || self.done_bytes > DONE_BYTES {
+            let Some(oldest) = self.done.pop_front() else { break };
+            self.done_bytes -= oldest.bytes.len();
+        }
+    }
+
     /// The payload of the last datagram that was completed.
     pub(crate) fn payload(&self) -> Payload<'_> {
-        let len = Payload::whole(&self.whole).len;
-        Payload { bytes: &self.whole[..self.captured], len }
+        Payload { bytes: &self.whole, len: self.len }
     }
 
     fn remove(&mut self, key: &Key) -> Option<Waiting> {
@@ -253,19 +327,6 @@ impl Defragmenter {
             }
         }
     }
-}
-
-/// Inserts a fragment's bytes, zeros in place of those that the snap length cut (they are never read:
-/// the datagram ends for us where the first of them stands). Did bytes differ?
-fn insert(pieces: &mut Pieces<()>, fragment: &Fragment<'_>) -> bool {
-    let at = u64::from(fragment.offset);
-    let captured = fragment.payload.bytes;
-    let conflict = !captured.is_empty() && pieces.insert(at, captured, (), Overlap::First).conflict;
-    let missing = fragment.payload.missing() as usize;
-    if missing > 0 {
-        pieces.insert(at + captured.len() as u64, &vec![0; missing], (), Overlap::First);
-    }
-    conflict
 }
 
 const _: () = assert!(DATAGRAM_OVERHEAD > PIECE_OVERHEAD);
@@ -372,8 +433,71 @@ mod tests {
     }
 
     #[test]
+    fn a_whole_copy_of_a_snapped_fragment_counts() {
+        let mut d = Defragmenter::new(1 << 20);
+        let mut first = fragment(1, 0, true, b"0123");
+        first.payload.len = 8;
+        d.handle(at(0), &first);
+        d.handle(at(0), &fragment(1, 0, true, b"01234567"));
+        let got = complete(&mut d, at(0), &fragment(1, 8, false, b"tail"));
+        assert_eq!(got, Some((b"01234567tail".to_vec(), 3)));
+        assert_eq!(d.conflicts(), 0);
+    }
+
+    #[test]
+    fn repetitions_of_one_datagram_get_into_no_other() {
+        // A mirror port shows each fragment twice, and the identification is used again at once.
+        let mut d = Defragmenter::new(1 << 20);
+        let mut got = Vec::new();
+        for (head, tail) in [(b"11111111", b"1 1"), (b"22222222", b"2 2")] {
+            for _ in 0..2 {
+                got.extend(complete(&mut d, at(0), &fragment(1, 0, true, head)));
+            }
+            for _ in 0..2 {
+                got.extend(complete(&mut d, at(0), &fragment(1, 8, false, tail)));
+            }
+        }
+        let whole = |text: &str| (text.as_bytes().to_vec(), 3);
+        assert_eq!(got, [whole("111111111 1"), whole("222222222 2")]);
+        d.give_up_all();
+        assert_eq!(d.take_given_up(), 2, "the second copies of both ends");
+    }
+
+    #[test]
+    fn a_datagram_that_comes_twice_as_a_whole_is_two() {
+        let mut d = Defragmenter::new(1 << 20);
+        for _ in 0..2 {
+            assert!(complete(&mut d, at(0), &fragment(1, 0, true, b"01234567")).is_none());
+            assert!(complete(&mut d, at(0), &fragment(1, 8, false, b"tail")).is_some());
+        }
+    }
+
+    #[test]
+    fn what_is_kept_of_completed_datagrams_is_bounded() {
+        let mut d = Defragmenter::new(1 << 24);
+        let large = vec![7; 65528];
+        for id in 0..100 {
+            d.handle(at(0), &fragment(id, 0, true, &large));
+            assert!(complete(&mut d, at(0), &fragment(id, 65528, false, b"x")).is_some());
+        }
+        assert!(d.done_bytes <= DONE_BYTES && d.done.len() < 20);
+    }
+
+    #[test]
+    fn ranges_merge_in_any_order() {
+        let mut ranges = Vec::new();
+        for (from, to) in [(8, 16), (32, 40), (24, 24), (16, 24), (0, 4), (2, 8), (50, 60)] {
+            cover(&mut ranges, from, to);
+        }
+        assert_eq!(ranges, [(0, 24), (32, 40), (50, 60)]);
+        cover(&mut ranges, 10, 55);
+        assert_eq!(ranges, [(0, 60)]);
+    }
+
+    #[test]
     fn the_oldest_datagrams_make_room() {
-        let mut d = Defragmenter::new(4 * (DATAGRAM_OVERHEAD + PIECE_OVERHEAD + 8));
+        // Four datagrams of one piece each, and their ranges.
+        let mut d = Defragmenter::new(4 * (DATAGRAM_OVERHEAD + PIECE_OVERHEAD + 8 + 32));
         for id in 0..10 {
             d.handle(at(0), &fragment(id, 0, true, b"01234567"));
         }

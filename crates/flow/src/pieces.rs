@@ -57,11 +57,6 @@ impl<M: Copy> Pieces<M> {
         self.bytes + self.map.len() * PIECE_OVERHEAD
     }
 
-    /// One past the highest byte; 0 where there is none.
-    pub(crate) fn end(&self) -> u64 {
-        self.map.last_key_value().map_or(0, |(&at, piece)| at + piece.bytes.len() as u64)
-    }
-
     /// The lowest piece and its position.
     pub(crate) fn first(&self) -> Option<(u64, &Piece<M>)> {
         self.map.first_key_value().map(|(&at, piece)| (at, piece))
@@ -115,33 +110,32 @@ impl<M: Copy> Pieces<M> {
     /// Inserts `bytes` at `at`. Where a place is taken, `overlap` says whose bytes stay.
     pub(crate) fn insert(&mut self, at: u64, bytes: &[u8], meta: M, overlap: Overlap) -> Inserted {
         let end = at + bytes.len() as u64;
-        let taken = self.overlapping(at, end);
         let mut result = Inserted::default();
-        if taken.is_empty() {
-            self.put(at, bytes, meta);
-            result.fresh = bytes.len();
-            return result;
-        }
-        for &(from, to) in &taken {
+        let mut taken = Vec::new();
+        for (from, piece) in self.overlapping(at, end) {
+            let to = from + piece.bytes.len() as u64;
             let (low, high) = (from.max(at), to.min(end));
             let new = &bytes[(low - at) as usize..(high - at) as usize];
-            let held = &self.map[&from].bytes[(low - from) as usize..(high - from) as usize];
+            let held = &piece.bytes[(low - from) as usize..(high - from) as usize];
             result.covered += new.len();
             result.conflict |= new != held;
+            taken.push((from, to));
         }
         result.fresh = bytes.len() - result.covered;
         match overlap {
+            _ if taken.is_empty() => self.put(at, bytes, meta),
+            Overlap::First if result.fresh == 0 => {}
             Overlap::First => self.fill_between(at, bytes, meta, &taken),
             Overlap::Last => self.replace(at, bytes, meta, &taken),
         }
         result
     }
 
-    /// The ranges of the pieces that overlap `at..end`, in order.
-    fn overlapping(&self, at: u64, end: u64) -> Vec<(u64, u64)> {
-        let range = |(&from, piece): (&u64, &Piece<M>)| (from, from + piece.bytes.len() as u64);
-        let before = self.map.range(..at).next_back().map(range).filter(|&(_, to)| to > at);
-        before.into_iter().chain(self.map.range(at..end).map(range)).collect()
+    /// The pieces that overlap `at..end`, in order.
+    fn overlapping(&self, at: u64, end: u64) -> impl Iterator<Item = (u64, &Piece<M>)> {
+        let before = self.map.range(..at).next_back();
+        let before = before.filter(|&(&from, piece)| from + piece.bytes.len() as u64 > at);
+        before.into_iter().chain(self.map.range(at..end)).map(|(&from, piece)| (from, piece))
     }
 
     /// Puts only those bytes whose place is free.

@@ -344,7 +344,6 @@ impl<H: Copy> Shard<H> {
         sink: &mut S,
     ) -> Result<(), S::Error> {
         let Some(mut entry) = self.table.remove(index) else { return Ok(()) };
-        let ended = entry.ended(ended);
         let order = Side::BOTH.map(|side| entry.connection.index(side));
         let (tcp, mut out) = entry.outlet(&mut self.books, &mut self.totals, sink);
         if let Some(tcp) = tcp {
@@ -352,7 +351,7 @@ impl<H: Copy> Shard<H> {
             self.holders.remove(&tcp.holds_since);
             tcp.finish(order, &mut out)?;
         }
-        let report = entry.report(ended);
+        let report = entry.report(entry.ended(ended));
         for side in &report.sides {
             self.totals.sides += side;
         }

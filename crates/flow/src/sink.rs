@@ -136,7 +136,8 @@ pub struct Report {
 /// For each connection the calls are: [`opened`](Self::opened) once, then
 /// [`data`](Self::data), [`gap`](Self::gap), [`conflict`](Self::conflict) and
 /// [`settled`](Self::settled) in any number, then [`closed`](Self::closed) once. Which end is side 0
-/// may still change until the first `data`, `gap` or `closed`.
+/// may still change until the first `data`, `gap` or `closed`; a `conflict` before them may name a side
+/// that turns out to be the other.
 pub trait Sink {
     /// What the sink wants to be given back with every event of a connection.
     type Handle: Copy;

@@ -1,5 +1,6 @@
 //! Connections on the console.
 
+use crate::error::STDOUT;
 use crate::format::{Format, Formatter, GapBytes};
 use crate::metadata::{self, Layout};
 use crate::name::{Namer, Parts};
@@ -117,7 +118,7 @@ impl ConsoleSink {
 }
 
 fn failed(source: std::io::Error) -> SinkError {
-    SinkError::Console { stream: "standard output", source }
+    SinkError::Console { stream: STDOUT, source }
 }
 
 impl Sink for ConsoleSink {

@@ -3,6 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
+/// What messages call the stream.
+pub(crate) const STDOUT: &str = "standard output";
+
 /// Output failed; it always says where. The reason is the error's source.
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
@@ -27,8 +30,9 @@ pub enum SinkError {
 }
 
 impl SinkError {
-    /// Did whoever reads the console stop reading, as `head` does? That is an end, not a failure.
+    /// Did whoever reads standard output stop reading, as `head` does? That is an end, not a failure.
     pub fn is_closed_pipe(&self) -> bool {
-        matches!(self, Self::Console { source, .. } if source.kind() == io::ErrorKind::BrokenPipe)
+        matches!(self, Self::Console { stream, source }
+            if *stream == STDOUT && source.kind() == io::ErrorKind::BrokenPipe)
     }
 }

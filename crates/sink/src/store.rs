@@ -167,12 +167,14 @@ impl Store {
         file.write_all(bytes).map_err(|e| self.failed("write", name, e))
     }
 
-    /// Writes everything and closes all files.
+    /// Writes everything and closes all files. What can be written is, whatever fails; the first
+    /// failure is told.
     pub(crate) fn finish(&mut self) -> Result<(), SinkError> {
+        let mut result = Ok(());
         while let Some(id) = self.recent.oldest() {
-            self.put_away(id)?;
+            result = result.and(self.put_away(id));
         }
-        Ok(())
+        result
     }
 
     /// The stream of a connection's file, now the most recently active one.
@@ -200,17 +202,16 @@ impl Store {
         Ok(())
     }
 
-    /// Writes a stream's bytes, closes its file and forgets the stream.
+    /// Writes a stream's bytes, closes its file and forgets the stream, also where that fails.
     fn put_away(&mut self, id: u32) -> Result<(), SinkError> {
-        if !self.streams[id].buffer.is_empty() {
-            self.write_out(id)?;
-        }
+        let unwritten = !self.streams[id].buffer.is_empty();
+        let written = if unwritten { self.write_out(id) } else { Ok(()) };
         self.recent.remove(id);
         self.open.remove(id);
         let stream = self.streams.remove(id);
         self.held -= stream.cost();
         self.slots[stream.slot].streams[usize::from(stream.index)] = NONE;
-        Ok(())
+        written
     }
 
     /// Writes a stream's bytes, the file left open.

@@ -106,9 +106,13 @@ impl Pcapng {
         }))
     }
 
-    /// The length of the block that `bytes` begin with, if its header is there.
+    /// The length of the packet's block that `bytes` begin with, if its header is there. Behind a block
+    /// of another kind nobody knows what comes.
     pub(crate) fn next_length(&self, bytes: &[u8]) -> Option<u64> {
         bytes.get(..8)?;
+        if !matches!(self.order.u32_at(bytes, 0), ENHANCED | PACKET | SIMPLE) {
+            return None;
+        }
         Some(u64::from(self.order.u32_at(bytes, 4)))
     }
 

@@ -208,7 +208,9 @@ impl Tcp {
             self.streams[end].begin(end, out);
         }
         self.put_out_all(order, [Occasion::End; 2], out)?;
-        order.into_iter().try_for_each(|end| self.streams[end].finish(end, out))
+        order.into_iter().try_for_each(|end| self.streams[end].finish(end, out))?;
+        self.settled = self.streams.iter().all(Stream::is_settled);
+        Ok(())
     }
 
     fn ends(&mut self, from: usize) -> (&mut Stream, &mut Stream) {
