@@ -89,8 +89,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = ENGINE)]
     pub(crate) workers: usize,
 
-    /// Most connections held at once; the least recently active ones are ended and written
-    #[arg(long, value_name = "N", default_value_t = 4 << 20, help_heading = LIMITS)]
+    /// Most connections held at once; the least recently active ones are ended and written. Each of 64
+    /// parts of the connections gets a 64th, at least 1
+    #[arg(long, value_name = "N", default_value_t = 2 << 20, help_heading = LIMITS)]
     pub(crate) max_connections: usize,
 
     /// Memory for TCP segments that wait for others, in MiB

@@ -120,9 +120,14 @@ impl<'a> Payload<'a> {
         Self { bytes, len: u32::try_from(bytes.len()).unwrap_or(u32::MAX) }
     }
 
+    /// How many bytes were captured.
+    pub fn captured(&self) -> u32 {
+        u32::try_from(self.bytes.len()).unwrap_or(u32::MAX)
+    }
+
     /// How many bytes the snap length cut off.
     pub fn missing(&self) -> u32 {
-        self.len.saturating_sub(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX))
+        self.len.saturating_sub(self.captured())
     }
 }
 

@@ -131,3 +131,27 @@ fn a_linked_output_folder_is_the_users_own_choice() {
     place.run("-q -r a.pcap -o link").says_nothing();
     assert_eq!(place.names("out"), [format!("{WEB}.txt")]);
 }
+
+#[test]
+fn what_can_be_written_is_whatever_fails() {
+    // Two connections whose bytes wait, and a link in the way of the first.
+    let c = "10.0.0.2:40000";
+    let capture = Capture::all(
+        [
+            tcp(c, SERVER, SYN, 0, 0, ""),
+            udp("10.0.0.3:5000", "10.0.0.4:53", "a question"),
+            tcp(c, SERVER, ACK, 1, 1, "GET /"),
+        ],
+        1_563_783_090,
+    );
+    let place = Place::with(capture.pcap());
+    let names: Vec<String> = place.out("").into_keys().collect();
+    std::fs::create_dir(place.path("out")).expect("a new folder");
+    let (web, dns) = (&names[0], &names[1]);
+    symlink(place.path("elsewhere"), place.path(&format!("out/{web}"))).expect("a new link");
+    let outcome = place.run("-q -r a.pcap -o out --summary-json s.json").ends(1);
+    assert!(outcome.err.starts_with(&format!("pcap2conn: cannot open out/{web}: ")), "{outcome:?}");
+    let written = std::fs::read(place.path(&format!("out/{dns}"))).expect("it was written");
+    assert_eq!(written, b"a question");
+    assert!(place.path("s.json").exists() && !place.path("elsewhere").exists());
+}

@@ -28,8 +28,8 @@ const OFFSET: u16 = 0x1fff;
 /// An IPv4 packet.
 ///
 /// Its total length trims what the link layer padded. A total length of 0 is what the sender's own
-/// capture shows of a segment that the network card was yet to cut up; then the frame's length
-/// counts.
+/// capture shows of a segment that the network card was yet to cut up; then what was captured counts,
+/// since the record's length on the wire is nothing that IP vouches for.
 #[inline(always)]
 pub(crate) fn decode<'a>(packet: Payload<'a>, depth: Depth) -> Result<Decoded<'a>, Dropped> {
     let header = packet.peek::<{ field::SIZE }>(Layer::Ipv4)?;
@@ -39,7 +39,7 @@ pub(crate) fn decode<'a>(packet: Payload<'a>, depth: Depth) -> Result<Decoded<'a
     }
     let size = u32::from(ihl & 0x0f) * 4;
     let total = match u32::from(be16::<{ field::TOTAL_LENGTH }, _>(header)) {
-        0 => u32::MAX,
+        0 => packet.captured(),
         total if total < size => {
             let why = "total length below the header's";
             return Err(Dropped::Malformed { layer: Layer::Ipv4, why });
@@ -156,10 +156,10 @@ mod tests {
     }
 
     #[test]
-    fn a_total_length_of_0_is_the_frames() {
+    fn a_total_length_of_0_is_what_was_captured() {
         let packet = with(&[(3, 0)]);
         let got = datagram(Payload { bytes: &packet, len: 70_000 }).unwrap().body.payload();
-        assert_eq!((got.bytes, got.len), (&packet[20..], 69_980));
+        assert_eq!(got, Payload::whole(&packet[20..]));
     }
 
     #[test]

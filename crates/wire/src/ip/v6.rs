@@ -50,14 +50,14 @@ impl Addresses for HeaderEnds<'_> {
 }
 
 /// The payload's length where the header says 0: a jumbogram's option has it, or the sender's
-/// network card was yet to cut the segment up and the frame's length counts. With no next header
-/// there is just nothing.
+/// network card was yet to cut the segment up and what was captured counts. With no next header there
+/// is just nothing.
 #[cold]
 fn length_unsaid(next: u8, payload: Payload<'_>) -> u32 {
     match next {
         extension::NO_NEXT_HEADER => 0,
-        extension::HOP_BY_HOP => jumbo_length(payload.bytes).unwrap_or(payload.len),
-        _ => payload.len,
+        extension::HOP_BY_HOP => jumbo_length(payload.bytes).unwrap_or(payload.captured()),
+        _ => payload.captured(),
     }
 }
 
