@@ -110,7 +110,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "MIB", default_value_t = 64, help_heading = LIMITS)]
     pub(crate) write_buffer: usize,
 
-    /// Write the summary as JSON to a file
+    /// Write the summary as JSON to a file; `-` is standard output
     #[arg(long, value_name = "FILE", help_heading = MESSAGES)]
     pub(crate) summary_json: Option<PathBuf>,
 

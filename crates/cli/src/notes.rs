@@ -36,6 +36,11 @@ impl Notes {
         self.progress.line(&format!("pcap2conn: {problem}"));
     }
 
+    /// Something is not as it was asked for, and nothing is lost by it.
+    pub(crate) fn warning(&mut self, warning: impl Display) {
+        self.progress.line(&format!("pcap2conn: {warning}"));
+    }
+
     /// The packets of a link type of an input cannot be used, `None` for an unknown interface. `why`
     /// is said for the first one.
     pub(crate) fn unusable(

@@ -8,7 +8,8 @@ use anyhow::Context;
 use capture::{Filter, Input, Packet, Reader, Verdict};
 use flow::{Engine, Reason, Source};
 use sink::{InputSummary, Output, SinkError, Summary};
-use std::io::{stderr, stdout};
+use std::io::{self, Write, stderr, stdout};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 use wire::{Frame, LinkType};
@@ -52,6 +53,9 @@ struct Progressed {
 /// Output failed.
 pub(crate) fn run(config: &Config) -> anyhow::Result<Status> {
     let started = Instant::now();
+    if let Some(path) = &config.summary_json {
+        check_summary_path(path)?;
+    }
     let length = config.inputs.length();
     let progress = Progress::new(length, config.quiet, config.output.console);
     let mut run = Run {
@@ -82,6 +86,26 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<Status> {
     }
 }
 
+/// Hours of work are not to end with a path that could never be written.
+fn check_summary_path(path: &Path) -> anyhow::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if path.is_dir() {
+        anyhow::bail!("cannot write {}: it is a folder", path.display());
+    }
+    if folder.is_some_and(|folder| !folder.is_dir()) {
+        anyhow::bail!("cannot write {}: there is no such folder", path.display());
+    }
+    Ok(())
+}
+
+/// Writes the summary; `-` is standard output.
+fn write_summary(path: &Path, json: &str) -> io::Result<()> {
+    if path.as_os_str() == "-" {
+        return stdout().write_all(json.as_bytes());
+    }
+    std::fs::write(path, json)
+}
+
 /// A run under way.
 struct Run<'a> {
     config: &'a Config,
@@ -110,6 +134,7 @@ impl<'a> Run<'a> {
                             return Ok(false);
                         }
                         self.output.prepare()?;
+                        self.note_time_zone();
                     }
                     self.notes
                         .detail(|| format!("reading {} as input {}", input.name(), input.number()));
@@ -133,6 +158,15 @@ impl<'a> Run<'a> {
         self.engine.finish(&mut self.output)?;
         self.output.finish()?;
         Ok(true)
+    }
+
+    /// Says so where names cannot have local times.
+    fn note_time_zone(&mut self) {
+        if !self.config.output.utc
+            && let Some(problem) = sink::time_zone_problem()
+        {
+            self.notes.warning(problem);
+        }
     }
 
     /// Compiles the filter for the first input, before anything is created. Packets of a link type that
@@ -259,7 +293,7 @@ impl<'a> Run<'a> {
         let summary =
             Summary { books: &books, totals: &totals, inputs: &listed, elapsed: started.elapsed() };
         if let Some(path) = &self.config.summary_json {
-            std::fs::write(path, summary.json())
+            write_summary(path, &summary.json())
                 .with_context(|| format!("cannot write {}", path.display()))?;
         }
         let readable = inputs.iter().any(|(_, became)| became.readable);

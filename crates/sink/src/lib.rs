@@ -59,3 +59,4 @@ pub use null::NullSink;
 pub use output::{Output, OutputConfig};
 pub use protocol::protocol_name;
 pub use summary::{InputSummary, Summary};
+pub use time::time_zone_problem;

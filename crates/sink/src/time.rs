@@ -28,6 +28,14 @@ pub(crate) struct Clock {
     offset: i64,
 }
 
+/// Why the local time zone is not known, so that names are in UTC; a line for people.
+pub fn time_zone_problem() -> Option<String> {
+    let error = TimeZone::try_system().err()?;
+    let error = error.to_string();
+    let reason = error.lines().next().unwrap_or_default();
+    Some(format!("the local time zone is not known, file names are in UTC: {reason}"))
+}
+
 impl Clock {
     /// The clock of this machine; the environment variable `TZ` decides. UTC where nothing is known.
     pub(crate) fn local() -> Self {

@@ -179,3 +179,14 @@ fn equal_ends_have_one_file() {
     assert_eq!(file.0, "20190722081130-UDP-10.0.0.1.53-10.0.0.1.53.txt");
     assert_eq!(file.1, "to myself again");
 }
+
+#[test]
+fn a_time_zone_that_nobody_knows_is_said() {
+    let place = Place::with(web().pcap()).in_zone("Nowhere/At_all");
+    let outcome = place.run("-q -r a.pcap -o out").ends(0);
+    let words = "pcap2conn: the local time zone is not known, file names are in UTC: ";
+    assert!(outcome.err.starts_with(words), "{outcome:?}");
+    assert_eq!(outcome.err.lines().count(), 1, "{outcome:?}");
+    assert_eq!(place.names("out"), [format!("{WEB}.txt")]);
+    place.run("-q --utc -r a.pcap -o out").says_nothing();
+}

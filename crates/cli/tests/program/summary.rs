@@ -1,7 +1,7 @@
 //! The summary: words for people, JSON for programs.
 
 use crate::common::*;
-use crate::stories::{lossy, web_and_dns};
+use crate::stories::{lossy, web, web_and_dns};
 
 /// Everything that happens in one run: two connections, a gap, a packet that is not IP, one that is
 /// broken.
@@ -111,10 +111,32 @@ fn an_input_that_cannot_be_read_stands_in_it_too() {
     assert_eq!(json["packets"]["read"], 12);
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn it_cannot_be_written_where_nothing_can() {
     let place = Place::with(web_and_dns().pcap());
-    let outcome = place.run("-q -r a.pcap -o out --summary-json no/such/folder/s").ends(1);
-    assert!(outcome.err.starts_with("pcap2conn: cannot write no/such/folder/s: "), "{outcome:?}");
+    let outcome = place.run("-q -r a.pcap -o out --summary-json /dev/full").ends(1);
+    assert!(outcome.err.starts_with("pcap2conn: cannot write /dev/full: "), "{outcome:?}");
     assert_eq!(place.names("out").len(), 2, "the connections were written before");
+}
+
+#[test]
+fn the_json_can_go_to_standard_output() {
+    let place = Place::with(web().pcap());
+    let outcome = place.run("-q -r a.pcap --dry-run --summary-json -").ends(0);
+    let json: serde_json::Value =
+        serde_json::from_str(&outcome.out).expect("JSON and nothing else");
+    assert_eq!(json["connections"]["total"], 1);
+    assert!(!place.path("-").exists());
+}
+
+#[test]
+fn a_path_that_cannot_be_written_is_said_before_anything_is_read() {
+    let place = Place::with(web().pcap());
+    for path in ["nowhere/s.json", "."] {
+        let outcome = place.run(&format!("-q -r a.pcap -o out --summary-json {path}")).ends(1);
+        let words = format!("pcap2conn: cannot write {path}: ");
+        assert!(outcome.err.starts_with(&words), "{outcome:?}");
+        assert!(!place.path("out").exists());
+    }
 }
