@@ -156,9 +156,9 @@ pub(crate) struct Defragmenter {
     serial: u64,
     cost: usize,
     max_cost: usize,
-    /// The last datagram put together: its bytes up to the first that was not captured, and its length.
+    /// The last datagram put together, with zeros where nothing was captured, and what was captured.
     whole: Vec<u8>,
-    len: u32,
+    captured: Vec<(u32, u32)>,
     /// The last datagrams completed, the newest at the end.
     done: VecDeque<Done>,
     done_bytes: usize,
@@ -178,7 +178,7 @@ impl Defragmenter {
             cost: 0,
             max_cost,
             whole: Vec::new(),
-            len: 0,
+            captured: Vec::new(),
             done: VecDeque::new(),
             done_bytes: 0,
             given_up: 0,
@@ -266,13 +266,14 @@ impl Defragmenter {
     fn complete(&mut self, key: &Key, len: u32, time: Timestamp) -> Outcome {
         let Some(datagram) = self.remove(key) else { return Outcome::Waits };
         self.whole.clear();
+        self.captured.clear();
         for (at, piece) in datagram.pieces.iter() {
-            if at > self.whole.len() as u64 {
-                break;
-            }
+            let at = at as u32;
+            self.whole.resize(at as usize, 0);
             self.whole.extend_from_slice(&piece.bytes);
+            cover(&mut self.captured, at, at + piece.bytes.len() as u32);
         }
-        self.len = len;
+        self.whole.resize(len as usize, 0);
         self.remember(*key, time);
         let Waiting { protocol, frames, .. } = datagram;
         Outcome::Completes(Whole { src: key.src, dst: key.dst, protocol, frames })
@@ -288,9 +289,27 @@ impl Defragmenter {
         }
     }
 
-    /// The payload of the last datagram that was completed.
+    /// The payload of the last datagram that was completed, up to the first byte that was not captured.
     pub(crate) fn payload(&self) -> Payload<'_> {
-        Payload { bytes: &self.whole, len: self.len }
+        let captured = match self.captured.first() {
+            Some(&(0, end)) => end as usize,
+            _ => 0,
+        };
+        Payload { bytes: &self.whole[..captured], len: Payload::whole(&self.whole).len }
+    }
+
+    /// The captured runs among the `len` bytes from `start` on, the one that begins there left out:
+    /// where each begins and ends, counted from `start`.
+    pub(crate) fn later_runs(&self, start: u32, len: u32) -> Vec<(u32, u32)> {
+        let end = start.saturating_add(len);
+        let within = |&(from, to): &(u32, u32)| (from.max(start), to.min(end));
+        let runs = self.captured.iter().map(within).filter(|&(from, to)| from < to);
+        runs.filter(|&(from, _)| from > start).map(|(a, b)| (a - start, b - start)).collect()
+    }
+
+    /// All bytes of that payload, zeros in place of those that were not captured.
+    pub(crate) fn whole(&self) -> &[u8] {
+        &self.whole
     }
 
     fn remove(&mut self, key: &Key) -> Option<Waiting> {

@@ -32,10 +32,12 @@ impl<H: Copy> Engine<H> {
         frame: &Frame<'_>,
         sink: &mut S,
     ) -> Result<(), S::Error> {
-        match self.intake.handle(source, frame) {
-            Some(arrival) => self.shards[arrival.shard()].handle(&arrival, sink),
-            None => Ok(()),
+        let Some(arrival) = self.intake.handle(source, frame) else { return Ok(()) };
+        self.shards[arrival.shard()].handle(&arrival, sink)?;
+        while let Some(arrival) = self.intake.next_run() {
+            self.shards[arrival.shard()].handle(&arrival, sink)?;
         }
+        Ok(())
     }
 
     /// A frame was read that is not to be looked into.

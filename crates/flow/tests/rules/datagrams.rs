@@ -1,6 +1,6 @@
 //! Everything that is not TCP (rules 1, 9, 10), fragments of everything, and idle times (rule 5).
 
-use crate::common::{A, B, Conversation, END, Event, SYN, Talk, frame};
+use crate::common::{A, B, Conversation, END, Event, FIN, SYN, Talk, frame};
 use flow::{Began, Config, Ended, Limit, Limits, Reason};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -134,6 +134,23 @@ fn tcp_segments_come_in_fragments() {
     }
 }
 
+#[test]
+fn a_segment_in_fragments_is_one_packet_of_its_connection() {
+    // Twelve segments, 36 frames, pass between a hole's proof and its bytes: fewer than 32.
+    let mut talk = Talk::new();
+    talk.syn(A, 1000).syn_ack(B, 5000).at(A, 5, "fghij").ack_to(B, 10);
+    for i in 0..12u16 {
+        let seq = 1011 + 22 * u32::from(i);
+        let segment = frame::tcp([40000, 80], seq, 0, 0, b"a segment in fragments");
+        for (offset, more, part) in cut(&segment, 16) {
+            talk.frame(frame::fragment(V4, 100 + i, (offset, more), 6, &part));
+        }
+    }
+    talk.at(A, 0, "abcde");
+    let got = crate::common::play(&talk.packets, V4, Config::default()).outcome(V4[0]);
+    assert_eq!(got.only().text(A), format!("abcdefghij{}", "a segment in fragments".repeat(12)));
+}
+
 /// What becomes of fragments of UDP datagrams, given as (identification, offset, more, bytes).
 fn fragments(parts: &[(u16, u16, bool, &[u8])]) -> crate::common::Outcome {
     let run = |addrs: [IpAddr; 2]| {
@@ -228,13 +245,37 @@ fn fragments_hold_no_more_than_their_limit() {
 }
 
 #[test]
-fn a_snapped_fragment_ends_what_is_known_of_its_datagram() {
+fn a_snapped_fragment_is_a_hole_in_its_datagram() {
     let d = datagram();
     let mut talk = Talk::new();
     talk.frame(frame::fragment(V4, 1, (0, true), 17, &d[..16])).cut(3);
-    talk.frame(frame::fragment(V4, 1, (16, false), 17, &d[16..]));
+    talk.frame(frame::fragment(V4, 1, (16, true), 17, &d[16..24])).cut(1);
+    talk.frame(frame::fragment(V4, 1, (24, false), 17, &d[24..])).cut(2);
     let got = talk.run_once(Config::default());
-    assert_eq!(got.only().text(A), "abcde[19]");
+    assert_eq!(got.only().text(A), "abcde[3]ABCDEFG[1]012345[2]");
+    assert_eq!(got.only().stats[A].packets, 3);
+    // The first fragment whole, none of the second.
+    let mut talk = Talk::new();
+    talk.frame(frame::fragment(V4, 1, (0, true), 17, &d[..16]));
+    talk.frame(frame::fragment(V4, 1, (16, false), 17, &d[16..])).cut(16);
+    assert_eq!(talk.run_once(Config::default()).only().text(A), "abcdefgh[16]");
+}
+
+#[test]
+fn a_snapped_fragment_is_a_hole_in_its_segment() {
+    let segment = frame::tcp([40000, 80], 1001, 0, FIN, b"abcdefghijklmnopqrst");
+    let mut talk = Talk::new();
+    talk.syn(A, 1000).syn_ack(B, 5000);
+    talk.frame(frame::fragment(V4, 1, (0, true), 6, &segment[..24])).cut(1);
+    talk.frame(frame::fragment(V4, 1, (24, false), 6, &segment[24..]));
+    talk.ack_to(B, 21);
+    let got = crate::common::play(&talk.packets, V4, Config::default()).outcome(V4[0]);
+    assert_eq!(got.only().text(A), "abc[1]efghijklmnopqrst");
+    // Sent again whole, it fills the hole.
+    let mut again = talk.clone();
+    again.at(A, 0, "abcdefghijklmnopqrst");
+    let got = crate::common::play(&again.packets, V4, Config::default()).outcome(V4[0]);
+    assert_eq!(got.only().text(A), "abcdefghijklmnopqrst");
 }
 
 fn idle(seconds: u64) -> Config {

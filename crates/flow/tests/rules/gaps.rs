@@ -273,6 +273,16 @@ fn a_segment_far_ahead_is_confirmed_by_an_acknowledgement_that_follows() {
 }
 
 #[test]
+fn forged_acknowledgements_far_ahead_prove_no_later_hole() {
+    let mut talk = Talk::open();
+    talk.data(A, "hello").ack_to(B, 900 * MIB).again(B, 1).silent(B, 40);
+    // Two segments that changed places.
+    talk.at(A, 7, "cd").at(A, 5, "ab");
+    let got = talk.run();
+    assert!(got.only().text(A).starts_with("helloabcd"), "{}", got.only().text(A));
+}
+
+#[test]
 fn a_fin_more_than_64_mib_ahead_is_none() {
     let mut talk = Talk::open();
     talk.data(A, "hello").fin_at(A, 100 * MIB);

@@ -1,6 +1,6 @@
 //! Rule 6: sequence numbers, and where a direction begins that has no SYN.
 
-use crate::common::{A, B, Numbers, Talk};
+use crate::common::{A, B, Event, Numbers, SYN, Talk};
 use flow::Began;
 
 #[test]
@@ -32,6 +32,28 @@ fn streams_longer_than_the_sequence_space_go_on() {
     assert_eq!(only.stats[A].bytes, 172);
     assert_eq!(only.stats[A].missing, 86 * u64::from(step - 2));
     assert!(only.stats[A].missing > 5 << 30);
+}
+
+#[test]
+fn a_syn_repeated_gigabytes_later_moves_nothing() {
+    let mut talk = Talk::open();
+    let step = 60 << 20;
+    for _ in 0..40 {
+        talk.lost(A, step - 2).data(A, "ab").ack(B);
+    }
+    // The 41st hole is proved like any other: 32 packets after its acknowledgement.
+    talk.raw(A, SYN, 1000, None, "").lost(A, 5).data(A, "cd").ack(B).silent(A, 31);
+    let before = talk.packets.len() as u64;
+    talk.silent(A, 5);
+    let got = talk.run();
+    let only = got.only();
+    assert_eq!(only.gaps(A).len(), 41);
+    assert_eq!(only.text(A).matches("[5]cd").count(), 1);
+    let last_gap = only.heard.iter().rev().find_map(|heard| match &heard.event {
+        Event::Gap { source, .. } => Some(source.number),
+        _ => None,
+    });
+    assert!(last_gap.is_some_and(|n| n <= before + 2), "{last_gap:?} of {before}");
 }
 
 #[test]
