@@ -41,15 +41,11 @@ pub(super) fn by_type_or_length<'a>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{IPV4, IPV6, IpVersion, read, snapped};
+    use super::super::testing::{IPV4, IPV6, IpVersion, ethernet, snapped};
     use super::*;
     use crate::LinkType;
 
     const ADDRESSES: [u8; 12] = [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
-
-    fn ethernet(parts: &[&[u8]]) -> Result<IpVersion, Dropped> {
-        read(LinkType::ETHERNET, &[&ADDRESSES, &parts.concat()])
-    }
 
     #[test]
     fn both_versions_with_padding() {

@@ -43,15 +43,9 @@ fn vlan<'a>(payload: Payload<'a>, depth: Depth) -> Result<Decoded<'a>, Dropped> 
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{IPV4 as PACKET, IpVersion, read};
+    use super::super::testing::{IPV4 as PACKET, IpVersion, ethernet};
     use super::*;
-    use crate::{LinkType, MAX_HEADERS};
-
-    const ADDRESSES: [u8; 12] = [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
-
-    fn ethernet(parts: &[&[u8]]) -> Result<IpVersion, Dropped> {
-        read(LinkType::ETHERNET, &[&ADDRESSES, &parts.concat()])
-    }
+    use crate::MAX_HEADERS;
 
     #[test]
     fn tags_of_every_number() {

@@ -97,6 +97,12 @@ pub(crate) mod testing {
         V4,
         V6,
     }
+
+    /// An Ethernet frame: the addresses, then `parts`.
+    pub(crate) fn ethernet(parts: &[&[u8]]) -> Result<IpVersion, Dropped> {
+        const ADDRESSES: [u8; 12] = [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
+        read(LinkType::ETHERNET, &[&ADDRESSES, &parts.concat()])
+    }
 }
 
 #[cfg(test)]
