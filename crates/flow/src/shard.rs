@@ -161,8 +161,13 @@ impl<H: Copy> Shard<H> {
         sink: &mut S,
     ) -> Result<(), S::Error> {
         // A socket that talks to itself acknowledges its own bytes, not those of another end.
-        let own = Segment { flags: TcpFlags(segment.flags.0 & !TcpFlags::ACK.0), ..*segment };
-        let segment = if arrival.key.ends_are_equal() { &own } else { segment };
+        let own;
+        let segment = if arrival.key.ends_are_equal() {
+            own = Segment { flags: TcpFlags(segment.flags.0 & !TcpFlags::ACK.0), ..*segment };
+            &own
+        } else {
+            segment
+        };
         let (known, join) = self.find(arrival, segment);
         let known = self.unless_idle(known, arrival, sink)?;
         let syn = segment.flags.has(TcpFlags::SYN);
