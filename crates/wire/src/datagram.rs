@@ -1,6 +1,6 @@
 //! The decoded view of one frame.
 
-use crate::LinkType;
+use crate::{LinkType, VlanIds};
 use std::net::IpAddr;
 
 /// One captured frame.
@@ -23,6 +23,18 @@ pub enum Decoded<'a> {
     Fragment(Fragment<'a>),
 }
 
+impl Decoded<'_> {
+    /// The same, in a VLAN tag with this id.
+    pub(crate) fn in_vlan(mut self, id: u16) -> Self {
+        let vlans = match &mut self {
+            Self::Datagram(datagram) => &mut datagram.vlans,
+            Self::Fragment(fragment) => &mut fragment.vlans,
+        };
+        *vlans = vlans.within(id);
+        self
+    }
+}
+
 /// A whole IP datagram with its transport header read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Datagram<'a> {
@@ -36,6 +48,8 @@ pub struct Datagram<'a> {
     pub src_port: u16,
     /// Destination port of the same, else 0.
     pub dst_port: u16,
+    /// The VLAN tags it was found in.
+    pub vlans: VlanIds,
     /// What the transport carries.
     pub body: Body<'a>,
 }
@@ -147,6 +161,8 @@ pub struct Fragment<'a> {
     pub offset: u32,
     /// Do more fragments follow?
     pub more: bool,
+    /// The VLAN tags it was found in.
+    pub vlans: VlanIds,
     /// The fragment's payload.
     pub payload: Payload<'a>,
 }

@@ -31,6 +31,7 @@ mod link;
 mod link_type;
 mod timestamp;
 mod transport;
+mod vlan;
 
 use depth::Depth;
 use std::net::IpAddr;
@@ -39,6 +40,7 @@ pub use datagram::{Body, Datagram, Decoded, Fragment, Frame, Payload, Segment, T
 pub use dropped::{Dropped, Layer};
 pub use link_type::LinkType;
 pub use timestamp::Timestamp;
+pub use vlan::VlanIds;
 
 /// Numbers of the IP protocols that this program treats in a way of their own (IANA, "Assigned
 /// Internet Protocol Numbers").
@@ -55,8 +57,8 @@ pub mod protocol {
     pub const UDP_LITE: u8 = 136;
 }
 
-/// How many headers may stand in one another before a frame is given up: tags, labels and extension
-/// headers are counted. Real frames have fewer than ten.
+/// How many headers may stand in one another before a frame is given up, unless another number is
+/// asked for: tags, labels and extension headers are counted. Real frames have fewer than ten.
 pub const MAX_HEADERS: usize = 16;
 
 /// Decodes one frame down to its transport header.
@@ -65,18 +67,29 @@ pub const MAX_HEADERS: usize = 16;
 /// A [`Dropped`] that says why there is no datagram.
 #[inline]
 pub fn decode<'a>(frame: &Frame<'a>) -> Result<Decoded<'a>, Dropped> {
-    let bytes = Payload::of_frame(frame);
+    decode_within(frame, MAX_HEADERS)
+}
+
+/// The same with another bound than [`MAX_HEADERS`]. Some headers are read by recursion: a bound of
+/// thousands is a stack of megabytes.
+///
+/// # Errors
+/// A [`Dropped`] that says why there is no datagram.
+#[inline]
+pub fn decode_within<'a>(frame: &Frame<'a>, headers: usize) -> Result<Decoded<'a>, Dropped> {
+    let (bytes, depth) = (Payload::of_frame(frame), Depth::of(headers));
     if frame.link == LinkType::ETHERNET {
         // Nearly every frame of nearly every capture: kept in one piece, without a call.
-        return link::ethernet::decode(bytes, Depth::FULL);
+        return link::ethernet::decode(bytes, depth);
     }
-    link::decode(frame.link, bytes, Depth::FULL)
+    link::decode(frame.link, bytes, depth)
 }
 
 /// Decodes the payload of a datagram that was put together from fragments.
 ///
 /// `protocol` is the [`Fragment::protocol`] of its first fragment, `payload` the fragmentable part.
 /// What is found may be another fragment (of a fragmented fragment; hostile, but legal for IPv6).
+/// `headers` is the bound of [`decode_within`].
 ///
 /// # Errors
 /// A [`Dropped`] that says why there is no datagram.
@@ -85,8 +98,9 @@ pub fn decode_reassembled<'a>(
     dst: IpAddr,
     protocol: u8,
     payload: Payload<'a>,
+    headers: usize,
 ) -> Result<Decoded<'a>, Dropped> {
-    ip::continued(ip::Ends { src, dst }, protocol, payload.consistent(), Depth::FULL)
+    ip::continued(ip::Ends { src, dst }, protocol, payload.consistent(), Depth::of(headers))
 }
 
 #[cfg(test)]
@@ -101,7 +115,7 @@ mod tests {
     #[test]
     fn what_fragments_gave_goes_on_at_the_header_they_named() {
         let options = [&[17, 0, 1, 4, 0, 0, 0, 0][..], &UDP].concat();
-        let got = decode_reassembled(SRC, DST, 60, Payload::whole(&options));
+        let got = decode_reassembled(SRC, DST, 60, Payload::whole(&options), MAX_HEADERS);
         let Ok(Decoded::Datagram(got)) = got else { panic!("a datagram, not {got:?}") };
         assert_eq!((got.src, got.dst, got.protocol), (SRC, DST, 17));
         assert_eq!((got.src_port, got.dst_port), (7, 9));
@@ -112,16 +126,16 @@ mod tests {
     fn an_ipv4_datagram_has_no_ipv6_extensions() {
         let (src, dst) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
         let options = [&[17, 0, 1, 4, 0, 0, 0, 0][..], &UDP].concat();
-        let got = decode_reassembled(src, dst, 60, Payload::whole(&options));
+        let got = decode_reassembled(src, dst, 60, Payload::whole(&options), MAX_HEADERS);
         assert!(matches!(got, Ok(Decoded::Datagram(Datagram { protocol: 60, src_port: 0, .. }))));
-        let got = decode_reassembled(src, dst, 17, Payload::whole(&UDP));
+        let got = decode_reassembled(src, dst, 17, Payload::whole(&UDP), MAX_HEADERS);
         assert!(matches!(got, Ok(Decoded::Datagram(Datagram { protocol: 17, src_port: 7, .. }))));
     }
 
     #[test]
     fn a_fragment_in_a_fragment() {
         let inner = [17, 0, 0, 9, 0, 0, 0, 5, 1, 2, 3, 4, 5, 6, 7, 8];
-        let got = decode_reassembled(SRC, DST, 44, Payload::whole(&inner));
+        let got = decode_reassembled(SRC, DST, 44, Payload::whole(&inner), MAX_HEADERS);
         let Ok(Decoded::Fragment(got)) = got else { panic!("a fragment, not {got:?}") };
         assert_eq!((got.id, got.protocol, got.offset, got.more), (5, 17, 8, true));
     }

@@ -2,7 +2,9 @@
 
 use crate::bytes::{be16, be32};
 use crate::ip::{Addresses, Ends};
-use crate::{Body, Datagram, Decoded, Dropped, Layer, Payload, Segment, TcpFlags, protocol};
+use crate::{
+    Body, Datagram, Decoded, Dropped, Layer, Payload, Segment, TcpFlags, VlanIds, protocol,
+};
 
 /// Offsets in the TCP header (RFC 9293, section 3.1).
 mod tcp_field {
@@ -63,6 +65,7 @@ fn tcp<'a>(ends: impl Addresses, payload: Payload<'a>) -> Result<Decoded<'a>, Dr
         protocol: protocol::TCP,
         src_port: be16::<SRC_PORT, _>(header),
         dst_port: be16::<DST_PORT, _>(header),
+        vlans: VlanIds::NONE,
         body: Body::Tcp(segment),
     }))
 }
@@ -89,6 +92,7 @@ fn udp<'a>(ends: impl Addresses, payload: Payload<'a>) -> Result<Decoded<'a>, Dr
         protocol: protocol::UDP,
         src_port: be16::<SRC_PORT, _>(header),
         dst_port: be16::<DST_PORT, _>(header),
+        vlans: VlanIds::NONE,
         body: Body::Message(data),
     }))
 }
@@ -104,8 +108,8 @@ fn other<'a>(ends: Ends, protocol: u8, payload: Payload<'a>) -> Result<Decoded<'
         _ => (0, 0),
     };
     let Ends { src, dst } = ends;
-    let body = Body::Message(payload);
-    Ok(Decoded::Datagram(Datagram { src, dst, protocol, src_port, dst_port, body }))
+    let (vlans, body) = (VlanIds::NONE, Body::Message(payload));
+    Ok(Decoded::Datagram(Datagram { src, dst, protocol, src_port, dst_port, vlans, body }))
 }
 
 #[cfg(test)]

@@ -6,7 +6,9 @@ use etherparse::{IpHeaders, NetSlice, SlicedPacket, TransportSlice};
 use packets::{Packet, Transport, carried, fragment_header, packet};
 use proptest::prelude::*;
 use std::net::IpAddr;
-use wire::{Body, Datagram, Decoded, Fragment, Frame, LinkType, Payload, TcpFlags, decode};
+use wire::{
+    Body, Datagram, Decoded, Fragment, Frame, LinkType, Payload, TcpFlags, VlanIds, decode,
+};
 
 /// The datagram in a frame that was captured whole.
 fn datagram(link: LinkType, bytes: &[u8]) -> Datagram<'_> {
@@ -113,7 +115,7 @@ proptest! {
         padding in 0..30usize,
     ) {
         let mut frame = vec![2; 12];
-        for (id, provider) in tags {
+        for &(id, provider) in &tags {
             frame.extend(if provider { [0x88, 0xa8] } else { [0x81, 0x00] });
             frame.extend(id.to_be_bytes());
         }
@@ -128,6 +130,9 @@ proptest! {
         let found = datagram(LinkType::ETHERNET, &frame);
         assert_found(&packet, &found);
         assert_agrees(&SlicedPacket::from_ethernet(&frame).expect("a good frame"), &found);
+        // 0 is the priority's tag, which names no VLAN.
+        let ids = tags.iter().map(|&(id, _)| id).filter(|&id| id != 0);
+        prop_assert!(found.vlans.iter().eq(ids));
     }
 
     #[test]
@@ -170,10 +175,14 @@ proptest! {
         let (src, dst) = ends(&packet.ip);
         let payload = Payload::whole(&packet.payload);
         let (id, offset) = (u32::from(id), u32::from(offset) * 8);
-        let fragment = Fragment { src, dst, id, protocol: 253, offset, more, payload };
+        let vlans = VlanIds::NONE;
+        let fragment = Fragment { src, dst, id, protocol: 253, offset, more, vlans, payload };
         for (link, bytes) in carried(&packet) {
             let frame = Frame { link, bytes: &bytes, wire_len: 0 };
-            prop_assert_eq!(decode(&frame), Ok(Decoded::Fragment(fragment)), "link type {}", link);
+            let Ok(Decoded::Fragment(found)) = decode(&frame) else { panic!("link type {link}") };
+            prop_assert_eq!(found, Fragment { vlans: found.vlans, ..fragment }, "link type {}", link);
+            // One of the frames has a tag, the same every time.
+            prop_assert!(found.vlans.is_empty() || found.vlans.iter().eq([7]));
         }
     }
 }

@@ -6,7 +6,7 @@ use packets::{carried, packet};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::net::IpAddr;
-use wire::{Decoded, Dropped, Frame, LinkType, Payload, decode, decode_reassembled};
+use wire::{Decoded, Dropped, Frame, LinkType, MAX_HEADERS, Payload, decode, decode_reassembled};
 
 /// Every link type that is read, and one that is not.
 fn link_types() -> impl Iterator<Item = LinkType> {
@@ -46,7 +46,7 @@ fn decode_and_check(link: LinkType, bytes: &[u8], wire_len: u32) {
     let mut result = decode(&Frame { link, bytes, wire_len });
     check(bytes, wire_len, &result);
     while let Ok(Decoded::Fragment(f)) = result {
-        result = decode_reassembled(f.src, f.dst, f.protocol, f.payload);
+        result = decode_reassembled(f.src, f.dst, f.protocol, f.payload, MAX_HEADERS);
         check(f.payload.bytes, f.payload.len, &result);
         // Over IPv4 a fragment's payload never is a fragment; over IPv6 each takes 8 bytes.
     }
@@ -131,7 +131,7 @@ proptest! {
         v6 in any::<bool>(),
     ) {
         let end: IpAddr = if v6 { [0; 16].into() } else { [0; 4].into() };
-        let result = decode_reassembled(end, end, protocol, Payload { bytes: &bytes, len });
+        let result = decode_reassembled(end, end, protocol, Payload { bytes: &bytes, len }, MAX_HEADERS);
         check(&bytes, len.max(bytes.len() as u32), &result);
     }
 }

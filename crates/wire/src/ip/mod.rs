@@ -5,7 +5,7 @@ pub(crate) mod v4;
 pub(crate) mod v6;
 
 use crate::depth::Depth;
-use crate::{Decoded, Dropped, Fragment, Layer, Payload};
+use crate::{Decoded, Dropped, Fragment, Layer, Payload, VlanIds};
 use std::net::IpAddr;
 
 /// Where the two addresses of a datagram are found.
@@ -92,7 +92,8 @@ fn fragment<'a>(
         return Err(Dropped::Malformed { layer, why: "a fragment ends past 65535 bytes" });
     }
     let Ends { src, dst } = ends;
-    Ok(Decoded::Fragment(Fragment { src, dst, id, protocol, offset, more, payload }))
+    let vlans = VlanIds::NONE;
+    Ok(Decoded::Fragment(Fragment { src, dst, id, protocol, offset, more, vlans, payload }))
 }
 
 #[cfg(test)]

@@ -35,10 +35,14 @@ pub(super) fn decode<'a>(
     }
 }
 
+/// The VLAN id in a tag's first two bytes, below priority and drop eligibility (IEEE 802.1Q, 9.6).
+const VLAN_ID: u16 = 0x0fff;
+
 /// A tag: priority and VLAN id, then the type or length of what follows.
 fn vlan<'a>(payload: Payload<'a>, depth: Depth) -> Result<Decoded<'a>, Dropped> {
     let (tag, payload) = payload.header::<4>(Layer::Vlan)?;
-    ethernet::by_type_or_length(be16::<2, _>(tag), payload, depth.deeper()?)
+    let decoded = ethernet::by_type_or_length(be16::<2, _>(tag), payload, depth.deeper()?)?;
+    Ok(decoded.in_vlan(be16::<0, _>(tag) & VLAN_ID))
 }
 
 #[cfg(test)]
