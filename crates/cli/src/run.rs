@@ -239,7 +239,7 @@ impl<'a> Run<'a> {
             }
         }
         let file = u32::try_from(input.number()).unwrap_or(u32::MAX);
-        let source = Source { time: packet.time, number: packet.number, file };
+        let source = Source::new(packet.time, packet.number, file);
         let frame = Frame { link, bytes: packet.bytes, wire_len: packet.wire_len };
         self.engine.handle_packet(source, &frame, &mut self.output)?;
         if self.notes.is_verbose()

@@ -9,7 +9,7 @@ use crate::pieces::{PIECE_OVERHEAD, Pieces};
 use crate::{Overlap, Source};
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
-use wire::{Fragment, Payload, Timestamp};
+use wire::{Fragment, Payload, Timestamp, VlanIds};
 
 /// The largest fragmentable part: IPv4's total length and IPv6's payload length have 16 bits.
 const MAX_DATAGRAM: u32 = 65535;
@@ -36,6 +36,7 @@ struct Key {
     dst: IpAddr,
     id: u32,
     protocol: u8,
+    vlans: VlanIds,
 }
 
 /// The fragments of one datagram so far.
@@ -132,6 +133,7 @@ pub(crate) struct Whole {
     pub(crate) src: IpAddr,
     pub(crate) dst: IpAddr,
     pub(crate) protocol: u8,
+    pub(crate) vlans: VlanIds,
     /// How many captured frames it was made of.
     pub(crate) frames: u64,
 }
@@ -221,6 +223,7 @@ impl Defragmenter {
             dst: fragment.dst,
             id: fragment.id,
             protocol: if v6 { 0 } else { fragment.protocol },
+            vlans: fragment.vlans,
         };
         let patience = if v6 { PATIENCE_V6 } else { PATIENCE_V4 };
         self.forget_if_stale(&key, source.time, patience);
@@ -276,7 +279,8 @@ impl Defragmenter {
         self.whole.resize(len as usize, 0);
         self.remember(*key, time);
         let Waiting { protocol, frames, .. } = datagram;
-        Outcome::Completes(Whole { src: key.src, dst: key.dst, protocol, frames })
+        let Key { src, dst, vlans, .. } = *key;
+        Outcome::Completes(Whole { src, dst, protocol, vlans, frames })
     }
 
     /// Keeps the datagram that was completed.
@@ -356,12 +360,21 @@ mod tests {
     use proptest::prelude::*;
 
     fn at(secs: i64) -> Source {
-        Source { time: Timestamp::new(secs, 0), number: 1, file: 1 }
+        Source::new(Timestamp::new(secs, 0), 1, 1)
     }
 
     fn fragment(id: u32, offset: u32, more: bool, bytes: &[u8]) -> Fragment<'_> {
         let (src, dst) = ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
-        Fragment { src, dst, id, protocol: 17, offset, more, payload: Payload::whole(bytes) }
+        Fragment {
+            src,
+            dst,
+            id,
+            protocol: 17,
+            offset,
+            more,
+            vlans: VlanIds::NONE,
+            payload: Payload::whole(bytes),
+        }
     }
 
     fn v6<'a>(fragment: Fragment<'a>, protocol: u8) -> Fragment<'a> {

@@ -1,15 +1,19 @@
 //! From frames to datagrams: decoding and defragmentation, before anything is known of connections.
 
-use crate::defrag::{Defragmenter, Outcome};
+use crate::defrag::{Defragmenter, Outcome, Whole};
 use crate::shard::Arrival;
 use crate::{Books, Config, Limit, Reason, Source, Totals};
-use wire::{Body, Datagram, Decoded, Dropped, Fragment, Frame, Layer, Payload, Segment, TcpFlags};
+use wire::{
+    Body, Datagram, Decoded, Dropped, Fragment, Frame, Layer, Payload, Segment, TcpFlags, VlanIds,
+};
 
 /// Turns frames into datagrams for the shards. There is one of it in a run: fragments name no port, so
 /// they cannot be shared out before they are whole.
 #[derive(Debug)]
 pub struct Intake {
     defragmenter: Defragmenter,
+    vlan_keys: bool,
+    max_headers: usize,
     books: Books,
     dropped: Option<Dropped>,
     /// What is still to be given out of a datagram with holes.
@@ -34,7 +38,14 @@ impl Intake {
     /// One that holds at most as many bytes of fragments as `config` allows.
     pub fn new(config: &Config) -> Self {
         let defragmenter = Defragmenter::new(config.limits.fragments);
-        Self { defragmenter, books: Books::default(), dropped: None, rest: None }
+        Self {
+            defragmenter,
+            vlan_keys: config.vlan_keys,
+            max_headers: config.limits.headers,
+            books: Books::default(),
+            dropped: None,
+            rest: None,
+        }
     }
 
     /// A frame was read that is not to be looked into.
@@ -48,17 +59,27 @@ impl Intake {
         self.books.count_read(1);
         self.dropped = None;
         self.rest = None;
-        match wire::decode(frame) {
-            Ok(Decoded::Datagram(datagram)) => {
+        match wire::decode_within(frame, self.max_headers) {
+            Ok(Decoded::Datagram(mut datagram)) => {
+                datagram.vlans = self.telling(datagram.vlans);
                 Some(Arrival::new(source, self.books.read(), 1, &datagram))
             }
-            Ok(Decoded::Fragment(fragment)) => self.handle_fragment(source, &fragment),
+            Ok(Decoded::Fragment(mut fragment)) => {
+                fragment.vlans = self.telling(fragment.vlans);
+                self.handle_fragment(source, &fragment)
+            }
             Err(dropped) => {
                 self.books.count_set_aside(reason(dropped), 1);
                 self.dropped = Some(dropped);
                 None
             }
         }
+    }
+
+    /// The VLANs that tell flows apart.
+    #[inline]
+    fn telling(&self, vlans: VlanIds) -> VlanIds {
+        if self.vlan_keys { vlans } else { VlanIds::NONE }
     }
 
     /// The next run of the datagram that [`Self::handle`] gave, where the snap length cut holes into
@@ -127,9 +148,11 @@ impl Intake {
             }
         };
         let payload = self.defragmenter.payload();
-        let dropped = match wire::decode_reassembled(whole.src, whole.dst, whole.protocol, payload)
-        {
+        let Whole { src, dst, protocol, vlans, .. } = whole;
+        let decoded = wire::decode_reassembled(src, dst, protocol, payload, self.max_headers);
+        let dropped = match decoded {
             Ok(Decoded::Datagram(mut datagram)) => {
+                datagram.vlans = vlans;
                 let serial = self.books.read();
                 self.rest = rest(&self.defragmenter, source, serial, &mut datagram);
                 return Some(Arrival::new(source, serial, whole.frames, &datagram));
@@ -171,9 +194,9 @@ fn rest(
             (Body::Tcp(Segment { payload: empty, ..segment }), Body::Tcp(first))
         }
     };
-    let Datagram { src, dst, protocol, src_port, dst_port, .. } = *datagram;
+    let Datagram { src, dst, protocol, src_port, dst_port, vlans, .. } = *datagram;
     datagram.body = first;
-    let datagram = Datagram { src, dst, protocol, src_port, dst_port, body: template };
+    let datagram = Datagram { src, dst, protocol, src_port, dst_port, vlans, body: template };
     Some(Rest { source, serial, datagram, start, len: payload.len, runs })
 }
 

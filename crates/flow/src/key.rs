@@ -1,6 +1,7 @@
 //! Who talks to whom.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use wire::VlanIds;
 
 /// An address and a port.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -12,14 +13,13 @@ pub struct Endpoint {
 }
 
 /// The two ends and the protocol of a flow, the same whichever end sent the packet.
-///
-/// 40 bytes: every connection of a capture has one in memory.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct FlowKey {
     addrs: [Address; 2],
     ports: [u16; 2],
     protocol: u8,
     v6: bool,
+    vlans: VlanIds,
 }
 
 /// An address as two numbers, most significant first: comparing and hashing 16 bytes one by one took
@@ -38,12 +38,23 @@ impl FlowKey {
             false => ([from, to], [src.port, dst.port]),
             true => ([to, from], [dst.port, src.port]),
         };
-        (Self { addrs, ports, protocol, v6: src.addr.is_ipv6() }, usize::from(swapped))
+        let (v6, vlans) = (src.addr.is_ipv6(), VlanIds::NONE);
+        (Self { addrs, ports, protocol, v6, vlans }, usize::from(swapped))
+    }
+
+    /// The key of the same ends in these VLANs, where those tell flows apart.
+    pub fn in_vlans(self, vlans: VlanIds) -> Self {
+        Self { vlans, ..self }
     }
 
     /// The IP protocol number.
     pub fn protocol(&self) -> u8 {
         self.protocol
+    }
+
+    /// The VLANs that are a part of it.
+    pub fn vlans(&self) -> VlanIds {
+        self.vlans
     }
 
     /// The end with index 0 or 1; any other index is taken for 1.
@@ -59,14 +70,17 @@ impl FlowKey {
     }
 
     /// Are both ends the same address and port, so that nobody can tell the two directions apart?
+    #[inline]
     pub fn ends_are_equal(&self) -> bool {
         self.addrs[0] == self.addrs[1] && self.ports[0] == self.ports[1]
     }
 
     /// A hash that is the same in every run, on every machine and for both directions.
     ///
-    /// It picks the shard. It need not withstand an attacker: shards are bounded each for itself,
-    /// and the tables inside are seeded at random.
+    /// It picks the shard. It is made of what a file name shows and nothing else, so that connections
+    /// whose names would be the same meet in one shard. It need not withstand an attacker: shards
+    /// are bounded each for itself, and the tables inside are seeded at random.
+    #[inline]
     pub fn fixed_hash(&self) -> u64 {
         let mut h = mix(u64::from(self.protocol) << 1 | u64::from(self.v6));
         for ([high, low], port) in self.addrs.iter().zip(self.ports) {
@@ -93,6 +107,65 @@ fn numbers(addr: IpAddr) -> Address {
 fn mix(n: u64) -> u64 {
     let wide = u128::from(n ^ 0x9e37_79b9_7f4a_7c15) * 0xd6e8_feb8_6659_fd93_u128;
     (wide >> 64) as u64 ^ wide as u64
+}
+
+/// A key as it is kept with a connection: 16 bytes where it is IPv4 without VLANs, as millions of a
+/// capture's connections are.
+#[derive(Clone, Debug)]
+pub(crate) enum KeptKey {
+    V4 { addrs: [u32; 2], ports: [u16; 2], protocol: u8 },
+    Other(Box<FlowKey>),
+}
+
+impl From<FlowKey> for KeptKey {
+    fn from(key: FlowKey) -> Self {
+        if key.v6 || !key.vlans.is_empty() {
+            return Self::Other(Box::new(key));
+        }
+        let addrs = key.addrs.map(|[_, low]| low as u32);
+        Self::V4 { addrs, ports: key.ports, protocol: key.protocol }
+    }
+}
+
+impl KeptKey {
+    /// The key.
+    #[inline]
+    pub(crate) fn get(&self) -> FlowKey {
+        match self {
+            Self::V4 { addrs, ports, protocol } => FlowKey {
+                addrs: addrs.map(|addr| [0, u64::from(addr)]),
+                ports: *ports,
+                protocol: *protocol,
+                v6: false,
+                vlans: VlanIds::NONE,
+            },
+            Self::Other(key) => **key,
+        }
+    }
+
+    /// Is it this key?
+    #[inline]
+    pub(crate) fn is(&self, key: &FlowKey) -> bool {
+        match self {
+            Self::V4 { addrs, ports, protocol } => {
+                // The high halves of IPv4 addresses are 0.
+                [addrs[0], addrs[1]].map(|addr| [0, u64::from(addr)]) == key.addrs
+                    && *ports == key.ports
+                    && *protocol == key.protocol
+                    && !key.v6
+                    && key.vlans.is_empty()
+            }
+            Self::Other(kept) => **kept == *key,
+        }
+    }
+
+    /// The IP protocol number.
+    pub(crate) fn protocol(&self) -> u8 {
+        match self {
+            Self::V4 { protocol, .. } => *protocol,
+            Self::Other(key) => key.protocol,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -136,5 +209,36 @@ mod tests {
         // Shards, and with them the order of the console's last lines, hang on this value.
         let key = FlowKey::new(6, end("10.0.0.1", 80), end("10.0.0.2", 40000)).0;
         assert_eq!(key.fixed_hash() % 64, 53);
+    }
+
+    #[test]
+    fn vlans_are_a_part_of_the_key_and_not_of_the_shard() {
+        let (a, b) = (end("10.0.0.1", 5), end("10.0.0.2", 6));
+        let key = FlowKey::new(6, a, b).0;
+        let tagged = key.in_vlans(VlanIds::NONE.within(7));
+        assert_ne!(key, tagged);
+        assert_eq!(key.fixed_hash(), tagged.fixed_hash());
+        assert_eq!(tagged.vlans(), VlanIds::NONE.within(7));
+    }
+
+    #[test]
+    fn a_kept_key_is_the_key() {
+        let ends = [end("10.0.0.1", 5), end("10.0.0.2", 6), end("::1", 5), end("::2", 6)];
+        let v4 = FlowKey::new(6, ends[0], ends[1]).0;
+        let keys = [
+            v4,
+            FlowKey::new(17, ends[0], ends[1]).0,
+            FlowKey::new(6, ends[0], ends[0]).0,
+            FlowKey::new(6, ends[2], ends[3]).0,
+            v4.in_vlans(VlanIds::NONE.within(7)),
+        ];
+        for (i, key) in keys.iter().enumerate() {
+            let kept = KeptKey::from(*key);
+            assert_eq!((kept.get(), kept.protocol()), (*key, key.protocol()));
+            for (k, other) in keys.iter().enumerate() {
+                assert_eq!(kept.is(other), i == k, "{key:?} {other:?}");
+            }
+        }
+        assert_eq!(size_of::<KeptKey>(), 16);
     }
 }

@@ -2,26 +2,31 @@
 
 use crate::connection::Connection;
 use crate::ledger::Ledger;
-use crate::outlet::Outlet;
-use crate::tcp::Tcp;
-use crate::{Began, Books, Ended, FlowKey, Report, Side, Sink, Source, Totals};
+use crate::paged::Paged;
+use crate::tcp::{Tcp, Tombstone};
+use crate::{Arrival, Began, Ended, FlowKey, Report, Side, Source};
 use hashbrown::HashTable;
+use std::borrow::Borrow;
 use std::hash::BuildHasher;
+use std::time::Duration;
+use wire::Timestamp;
 
 /// No entry.
 const NONE: u32 = u32::MAX;
 
-/// A connection and all that is known of it.
+/// A connection and what is known of every one. 120 bytes; TCP's own state is kept beside.
 #[derive(Debug)]
 pub(crate) struct Entry<H> {
     pub(crate) connection: Connection,
     pub(crate) handle: H,
     pub(crate) ledger: Ledger,
     pub(crate) last: Source,
-    /// TCP only.
-    pub(crate) tcp: Option<Box<Tcp>>,
+    transport: Transport,
     /// The number of the frame that opened it.
     opened: u64,
+    /// Whole seconds, rounded up, by which `last` lies behind the latest time of this connection;
+    /// counted only where time can end it.
+    behind: u16,
     /// A SYN says who the initiator is, so that no later one can.
     pub(crate) initiator_known: bool,
     /// The list it is in.
@@ -32,45 +37,76 @@ pub(crate) struct Entry<H> {
     older: u32,
 }
 
-impl<H: Copy> Entry<H> {
-    /// The TCP state, and the way for what comes out of it.
-    pub(crate) fn outlet<'a, S: Sink<Handle = H>>(
-        &'a mut self,
-        books: &'a mut Books,
-        totals: &'a mut Totals,
-        sink: &'a mut S,
-    ) -> (Option<&'a mut Tcp>, Outlet<'a, S>) {
-        let Self { handle, connection, ledger, last, tcp, .. } = self;
-        let (handle, now) = (*handle, *last);
-        (tcp.as_deref_mut(), Outlet { sink, handle, connection, ledger, books, totals, now })
-    }
+/// Where what the transport needs is kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Transport {
+    /// Nothing is needed: every datagram is a message.
+    Message,
+    /// TCP.
+    Live(u32),
+    /// TCP that is over.
+    Over(u32),
 }
 
 impl<H> Entry<H> {
-    /// How it ended, seen from what the ends said; `otherwise` where they said nothing.
-    pub(crate) fn ended(&self, otherwise: Ended) -> Ended {
-        match &self.tcp {
-            Some(tcp) if tcp.is_settled() => Ended::Fin,
-            Some(tcp) if tcp.is_reset() => Ended::Rst,
-            _ => otherwise,
-        }
+    /// A packet belongs to it.
+    #[inline]
+    pub(crate) fn note_packet(&mut self, arrival: &Arrival<'_>) {
+        self.last = arrival.source;
+        self.ledger.add_packets(arrival.from, arrival.frames);
     }
 
-    /// All that is known, now that it has ended.
-    pub(crate) fn report(&self, ended: Ended) -> Report {
-        let began = match &self.tcp {
-            Some(tcp) if tcp.syn_seen() => Began::Syn,
-            Some(_) => Began::MidStream,
-            None => Began::FirstPacket,
+    /// Is a packet of this time later than `idle` after all that came before? To be asked of each
+    /// packet: it notes how far the times step back, so that the next one is not taken for late.
+    ///
+    /// Steps back of more than 18 hours are not measured: until the times are back where they were,
+    /// nothing is late.
+    pub(crate) fn was_idle(&mut self, now: Timestamp, idle: Duration) -> bool {
+        const SECOND: i128 = 1_000_000_000;
+        let quiet = now.nanos_since(self.last.time) - i128::from(self.behind) * SECOND;
+        let lost = self.behind == u16::MAX;
+        self.behind = match u16::try_from(-quiet.div_euclid(SECOND)) {
+            _ if quiet >= 0 => 0,
+            Ok(seconds) if !lost => seconds,
+            _ => u16::MAX,
+        };
+        !lost && quiet > i128::try_from(idle.as_nanos()).unwrap_or(i128::MAX)
+    }
+
+    /// All that is known, now that it has ended. `tcp` is its TCP state; `otherwise` how it ended where
+    /// the ends said nothing.
+    pub(crate) fn report(&self, tcp: Option<&Tcp>, otherwise: Ended) -> Report {
+        let (began, ended) = match tcp {
+            Some(tcp) => {
+                let began = if tcp.syn_seen() { Began::Syn } else { Began::MidStream };
+                (began, tcp.ended().unwrap_or(otherwise))
+            }
+            None => (Began::FirstPacket, otherwise),
         };
         Report {
             protocol: self.connection.protocol(),
+            vlans: self.connection.vlans(),
             ends: Side::BOTH.map(|side| self.connection.end(side)),
             first: self.connection.first(),
             last: self.last,
             began,
             ended,
             sides: Side::BOTH.map(|side| self.ledger.stats(self.connection.index(side))),
+        }
+    }
+}
+
+/// The TCP state of a connection, to look at.
+pub(crate) enum TcpView<'a> {
+    Live(&'a Tcp),
+    Over(Box<Tcp>),
+}
+
+impl Borrow<Tcp> for TcpView<'_> {
+    fn borrow(&self) -> &Tcp {
+        match self {
+            Self::Live(tcp) => tcp,
+            Self::Over(tcp) => tcp,
         }
     }
 }
@@ -97,8 +133,9 @@ const EMPTY: Ends = Ends { oldest: NONE, newest: NONE, len: 0 };
 /// Connections in a slab, found by key, ordered by activity.
 #[derive(Debug)]
 pub(crate) struct Table<H> {
-    slots: Vec<Option<Entry<H>>>,
-    free: Vec<u32>,
+    entries: Paged<Entry<H>>,
+    live: Paged<Tcp>,
+    over: Paged<Tombstone>,
     /// The newest connection of each key.
     by_key: HashTable<u32>,
     hasher: foldhash::fast::RandomState,
@@ -108,8 +145,9 @@ pub(crate) struct Table<H> {
 impl<H> Default for Table<H> {
     fn default() -> Self {
         Self {
-            slots: Vec::new(),
-            free: Vec::new(),
+            entries: Paged::default(),
+            live: Paged::default(),
+            over: Paged::default(),
             by_key: HashTable::new(),
             hasher: foldhash::fast::RandomState::default(),
             lists: [EMPTY; 2],
@@ -120,7 +158,7 @@ impl<H> Default for Table<H> {
 impl<H> Table<H> {
     /// Connections held.
     pub(crate) fn len(&self) -> usize {
-        self.lists[0].len + self.lists[1].len
+        self.entries.len()
     }
 
     /// Connections in a list.
@@ -134,22 +172,85 @@ impl<H> Table<H> {
     }
 
     /// The connection at `index`.
+    #[inline]
     pub(crate) fn get(&self, index: u32) -> Option<&Entry<H>> {
-        self.slots.get(index as usize)?.as_ref()
+        self.entries.get(index)
     }
 
-    /// The same, to change.
-    pub(crate) fn get_mut(&mut self, index: u32) -> Option<&mut Entry<H>> {
-        self.slots.get_mut(index as usize)?.as_mut()
+    /// The same, to change, with its TCP state where it has one that is live.
+    #[inline]
+    pub(crate) fn get_mut(&mut self, index: u32) -> Option<(&mut Entry<H>, Option<&mut Tcp>)> {
+        let entry = self.entries.get_mut(index)?;
+        let tcp = match entry.transport {
+            Transport::Live(number) => self.live.get_mut(number),
+            Transport::Message | Transport::Over(_) => None,
+        };
+        Some((entry, tcp))
+    }
+
+    /// The TCP state of the connection at `index`, where it is live.
+    #[inline]
+    pub(crate) fn live(&self, index: u32) -> Option<&Tcp> {
+        match self.entries.get(index)?.transport {
+            Transport::Live(number) => self.live.get(number),
+            Transport::Message | Transport::Over(_) => None,
+        }
+    }
+
+    /// The TCP state of the connection at `index`, live or not.
+    pub(crate) fn view(&self, index: u32) -> Option<TcpView<'_>> {
+        match self.entries.get(index)?.transport {
+            Transport::Live(number) => self.live.get(number).map(TcpView::Live),
+            Transport::Over(number) => {
+                self.over.get(number).map(|tombstone| TcpView::Over(Box::new(tombstone.revive())))
+            }
+            Transport::Message => None,
+        }
+    }
+
+    /// Makes the TCP state of a connection live, if it was not.
+    pub(crate) fn revive(&mut self, index: u32) {
+        if let Some(entry) = self.entries.get_mut(index)
+            && let Transport::Over(number) = entry.transport
+            && let Some(tombstone) = self.over.remove(number)
+        {
+            entry.transport = Transport::Live(self.live.insert(tombstone.revive()));
+        }
+    }
+
+    /// Keeps no more than a tombstone of a connection that is over, if that can be.
+    pub(crate) fn entomb(&mut self, index: u32) {
+        if let Some(entry) = self.entries.get_mut(index)
+            && let Transport::Live(number) = entry.transport
+            && let Some(tombstone) = self.live.get_mut(number).and_then(Tcp::entomb)
+        {
+            self.live.remove(number);
+            entry.transport = Transport::Over(self.over.insert(tombstone));
+        }
+    }
+
+    /// The hash by which a key is found in this table.
+    #[inline]
+    fn hash(&self, key: &FlowKey) -> u64 {
+        self.hasher.hash_one(key)
+    }
+
+    /// The newest connection of a key.
+    #[inline]
+    pub(crate) fn newest(&self, key: &FlowKey) -> Option<u32> {
+        let is = |&index: &u32| self.entries.get(index).is_some_and(|e| e.connection.has_key(key));
+        self.by_key.find(self.hash(key), is).copied()
+    }
+
+    /// The connection of the same key that was opened before the one at `index`.
+    #[inline]
+    pub(crate) fn older(&self, index: u32) -> Option<u32> {
+        Some(self.entries.get(index)?.older).filter(|&older| older != NONE)
     }
 
     /// The connections of a key, the newest first.
     pub(crate) fn of_key(&self, key: &FlowKey) -> impl Iterator<Item = u32> {
-        let hash = self.hasher.hash_one(key);
-        let slots = &self.slots;
-        let newest = self.by_key.find(hash, |&index| key_at(slots, index) == Some(key)).copied();
-        let older = move |&index: &u32| Some(self.get(index)?.older).filter(|&older| older != NONE);
-        std::iter::successors(newest, older)
+        std::iter::successors(self.newest(key), |&index| self.older(index))
     }
 
     /// Adds a connection, the newest of its key and the most recently active.
@@ -160,48 +261,65 @@ impl<H> Table<H> {
         handle: H,
         tcp: bool,
     ) -> u32 {
-        let key = *connection.key();
-        let index = self.free.pop().unwrap_or(self.slots.len() as u32);
-        let hash = self.hasher.hash_one(key);
-        let (slots, hasher) = (&self.slots, &self.hasher);
-        let mut older = NONE;
-        match self.by_key.find_mut(hash, |&index| key_at(slots, index) == Some(&key)) {
-            Some(newest) => older = std::mem::replace(newest, index),
-            None => {
-                let rehash = |&i: &u32| key_at(slots, i).map_or(0, |key| hasher.hash_one(key));
-                self.by_key.insert_unique(hash, index, rehash);
-            }
-        }
-        let entry = Entry {
+        let key = connection.key();
+        let transport = match tcp {
+            true => Transport::Live(self.live.insert(Tcp::default())),
+            false => Transport::Message,
+        };
+        let index = self.entries.insert(Entry {
             last: connection.first(),
             connection,
             handle,
             ledger: Ledger::default(),
-            tcp: tcp.then(Box::default),
+            transport,
             opened,
+            behind: 0,
             initiator_known: false,
             list: List::Active,
             links: [NONE; 2],
-            older,
-        };
-        match self.slots.get_mut(index as usize) {
-            Some(slot) => *slot = Some(entry),
-            None => self.slots.push(Some(entry)),
+            older: NONE,
+        });
+        let older = self.make_newest(&key, index);
+        if let Some(entry) = self.entries.get_mut(index) {
+            entry.older = older;
         }
         self.link(index, List::Active);
         index
     }
 
-    /// Takes a connection out.
-    pub(crate) fn remove(&mut self, index: u32) -> Option<Entry<H>> {
+    /// Makes a connection the newest of its key; the one that was.
+    fn make_newest(&mut self, key: &FlowKey, index: u32) -> u32 {
+        let hash = self.hash(key);
+        let (entries, hasher) = (&self.entries, &self.hasher);
+        let is = |&other: &u32| {
+            other != index && entries.get(other).is_some_and(|e| e.connection.has_key(key))
+        };
+        match self.by_key.find_mut(hash, is) {
+            Some(newest) => std::mem::replace(newest, index),
+            None => {
+                let rehash =
+                    |&i: &u32| entries.get(i).map_or(0, |e| hasher.hash_one(e.connection.key()));
+                self.by_key.insert_unique(hash, index, rehash);
+                NONE
+            }
+        }
+    }
+
+    /// Takes a connection out, and its TCP state.
+    pub(crate) fn remove(&mut self, index: u32) -> Option<(Entry<H>, Option<Tcp>)> {
         self.unlink(index);
         self.leave_key(index);
-        let entry = self.slots.get_mut(index as usize)?.take()?;
-        self.free.push(index);
-        Some(entry)
+        let entry = self.entries.remove(index)?;
+        let tcp = match entry.transport {
+            Transport::Message => None,
+            Transport::Live(number) => self.live.remove(number),
+            Transport::Over(number) => self.over.remove(number).map(|tombstone| tombstone.revive()),
+        };
+        Some((entry, tcp))
     }
 
     /// Makes a connection the most recently active of `list`.
+    #[inline]
     pub(crate) fn touch(&mut self, index: u32, list: List) {
         let Some(entry) = self.get(index) else { return };
         if entry.list == list && self.lists[list as usize].newest == index {
@@ -213,10 +331,10 @@ impl<H> Table<H> {
 
     /// All connections in the order of their first packets.
     pub(crate) fn by_first_packet(&self) -> Vec<u32> {
-        let held = |&index: &u32| self.get(index).is_some();
-        let mut all: Vec<u32> = (0..self.slots.len() as u32).filter(held).collect();
-        all.sort_unstable_by_key(|&index| self.opened(index));
-        all
+        let mut all: Vec<(u64, u32)> =
+            self.entries.iter().map(|(index, entry)| (entry.opened, index)).collect();
+        all.sort_unstable();
+        all.into_iter().map(|(_, index)| index).collect()
     }
 
     /// The number of the frame that opened the connection at `index`: each opens one at most.
@@ -226,13 +344,13 @@ impl<H> Table<H> {
 
     fn leave_key(&mut self, index: u32) {
         let Some(entry) = self.get(index) else { return };
-        let (key, older) = (*entry.connection.key(), entry.older);
+        let (key, older) = (entry.connection.key(), entry.older);
         let newer = self.of_key(&key).find(|&i| self.get(i).is_some_and(|e| e.older == index));
-        if let Some(newer) = newer.and_then(|newer| self.get_mut(newer)) {
+        if let Some(newer) = newer.and_then(|newer| self.entries.get_mut(newer)) {
             newer.older = older;
             return;
         }
-        let hash = self.hasher.hash_one(key);
+        let hash = self.hash(&key);
         if let Ok(mut found) = self.by_key.find_entry(hash, |&i| i == index) {
             if older == NONE {
                 found.remove();
@@ -249,11 +367,11 @@ impl<H> Table<H> {
         if newest == NONE {
             ends.oldest = index;
         }
-        if let Some(entry) = self.get_mut(index) {
+        if let Some(entry) = self.entries.get_mut(index) {
             entry.list = list;
             entry.links = [newest, NONE];
         }
-        if let Some(entry) = self.get_mut(newest) {
+        if let Some(entry) = self.entries.get_mut(newest) {
             entry.links[1] = index;
         }
     }
@@ -261,20 +379,16 @@ impl<H> Table<H> {
     fn unlink(&mut self, index: u32) {
         let Some(entry) = self.get(index) else { return };
         let ([older, newer], list) = (entry.links, entry.list);
-        match self.get_mut(older) {
+        match self.entries.get_mut(older) {
             Some(entry) => entry.links[1] = newer,
             None => self.lists[list as usize].oldest = newer,
         }
-        match self.get_mut(newer) {
+        match self.entries.get_mut(newer) {
             Some(entry) => entry.links[0] = older,
             None => self.lists[list as usize].newest = older,
         }
         self.lists[list as usize].len -= 1;
     }
-}
-
-fn key_at<H>(slots: &[Option<Entry<H>>], index: u32) -> Option<&FlowKey> {
-    Some(slots.get(index as usize)?.as_ref()?.connection.key())
 }
 
 #[cfg(test)]
@@ -289,7 +403,7 @@ mod tests {
     }
 
     fn of(table: &Table<()>, port: u16) -> Vec<u32> {
-        table.of_key(connection(port).key()).collect()
+        table.of_key(&connection(port).key()).collect()
     }
 
     #[test]
@@ -335,5 +449,33 @@ mod tests {
         let c = table.insert(connection(7), 30, (), true);
         assert!(c < b);
         assert_eq!(table.by_first_packet(), [b, c]);
+    }
+
+    #[test]
+    fn what_a_connection_takes() {
+        assert_eq!(size_of::<Option<Entry<u32>>>(), 120);
+        assert_eq!(size_of::<Option<Tombstone>>(), 60);
+        assert!(size_of::<Tombstone>() <= 64);
+    }
+
+    #[test]
+    fn time_is_counted_from_the_latest_packet() {
+        let mut table = Table::default();
+        let a = table.insert(connection(5), 1, (), false);
+        let (entry, _) = table.get_mut(a).unwrap();
+        let mut late = |secs| {
+            let time = Timestamp::new(secs, 0);
+            let late = entry.was_idle(time, Duration::from_secs(30));
+            entry.last = Source::new(time, 1, 1);
+            late
+        };
+        assert_eq!([100, 130, 60, 160].map(&mut late), [true, false, false, false]);
+        assert_eq!([100, 50, 191].map(&mut late), [false, false, true]);
+        // Out of 1970 and back.
+        let now = 1_700_000_000;
+        assert_eq!(
+            [now, 0, 3, now + 900, now + 931].map(&mut late),
+            [true, false, false, false, true]
+        );
     }
 }

@@ -18,6 +18,16 @@ pub(super) struct Acks {
     evidence: Option<Box<Evidence>>,
 }
 
+/// What is known for good, once nothing is missing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Known {
+    pub(super) first: Mark,
+    pub(super) highest: Mark,
+    pub(super) raw: Mark,
+    /// Did the highest of all come at least twice?
+    pub(super) raw_repeated: bool,
+}
+
 /// Acknowledgements of bytes that were not delivered.
 #[derive(Debug, Default)]
 struct Evidence {
@@ -121,6 +131,20 @@ impl Acks {
         let Some(evidence) = &mut self.evidence else { return false };
         evidence.ripen(n);
         evidence.mature >= to
+    }
+
+    /// All there is, unless there is something that would prove a hole.
+    pub(super) fn known(&self) -> Option<Known> {
+        let Self { first, highest, raw, .. } = *self;
+        let raw_repeated = self.raw_count > 1;
+        self.evidence.is_none().then_some(Known { first, highest, raw, raw_repeated })
+    }
+
+    /// The same again.
+    pub(super) fn from_known(known: Known) -> Self {
+        let Known { first, highest, raw, raw_repeated } = known;
+        let raw_count = u32::from(raw.get().is_some()) + u32::from(raw_repeated);
+        Self { first, highest, raw, raw_count, evidence: None }
     }
 
     /// Nothing is missing: forgets what would prove it.

@@ -215,7 +215,10 @@ impl Stream {
         let limit = limit.max(self.fin().map_or(0, |fin| fin + 1));
         let limit = limit.max(self.acks.highest().unwrap_or(0));
         let witnessed = self.disorder.as_ref().is_some_and(|disorder| disorder.far.is_near(ack));
-        self.acks.note(ack, n, limit, self.next().unwrap_or(0), witnessed);
+        let next = self.next().unwrap_or(0);
+        // Where the FIN is next, its acknowledgement speaks of no byte.
+        let delivered = next + u64::from(self.fin() == Some(next));
+        self.acks.note(ack, n, limit, delivered, witnessed);
     }
 
     /// A FIN behind the byte before `at`. The lowest one at or above the highest byte seen counts.
