@@ -8,8 +8,7 @@
 use crate::pieces::{PIECE_OVERHEAD, Pieces};
 use crate::{Overlap, Source};
 use std::collections::{HashMap, VecDeque};
-use std::net::IpAddr;
-use wire::{Fragment, Payload, Timestamp, VlanIds};
+use wire::{Ends, Fragment, Payload, Timestamp, VlanIds};
 
 /// The largest fragmentable part: IPv4's total length and IPv6's payload length have 16 bits.
 const MAX_DATAGRAM: u32 = 65535;
@@ -32,8 +31,7 @@ const DATAGRAM_OVERHEAD: usize = 256;
 /// different next headers, and the first one's counts.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 struct Key {
-    src: IpAddr,
-    dst: IpAddr,
+    ends: Ends,
     id: u32,
     protocol: u8,
     vlans: VlanIds,
@@ -130,8 +128,7 @@ impl Done {
 /// A datagram put together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Whole {
-    pub(crate) src: IpAddr,
-    pub(crate) dst: IpAddr,
+    pub(crate) ends: Ends,
     pub(crate) protocol: u8,
     pub(crate) vlans: VlanIds,
     /// How many captured frames it was made of.
@@ -217,10 +214,9 @@ impl Defragmenter {
         let Some(end) = fragment.offset.checked_add(len).filter(|&end| end <= MAX_DATAGRAM) else {
             return Outcome::OutOfRange;
         };
-        let v6 = fragment.src.is_ipv6();
+        let v6 = fragment.ends.is_v6();
         let key = Key {
-            src: fragment.src,
-            dst: fragment.dst,
+            ends: fragment.ends,
             id: fragment.id,
             protocol: if v6 { 0 } else { fragment.protocol },
             vlans: fragment.vlans,
@@ -279,8 +275,8 @@ impl Defragmenter {
         self.whole.resize(len as usize, 0);
         self.remember(*key, time);
         let Waiting { protocol, frames, .. } = datagram;
-        let Key { src, dst, vlans, .. } = *key;
-        Outcome::Completes(Whole { src, dst, protocol, vlans, frames })
+        let Key { ends, vlans, .. } = *key;
+        Outcome::Completes(Whole { ends, protocol, vlans, frames })
     }
 
     /// Keeps the datagram that was completed.
@@ -364,10 +360,9 @@ mod tests {
     }
 
     fn fragment(id: u32, offset: u32, more: bool, bytes: &[u8]) -> Fragment<'_> {
-        let (src, dst) = ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
+        let ends = Ends::V4 { src: 0x0a00_0001, dst: 0x0a00_0002 };
         Fragment {
-            src,
-            dst,
+            ends,
             id,
             protocol: 17,
             offset,
@@ -378,8 +373,8 @@ mod tests {
     }
 
     fn v6<'a>(fragment: Fragment<'a>, protocol: u8) -> Fragment<'a> {
-        let (src, dst) = ("2001:db8::1".parse().unwrap(), "2001:db8::2".parse().unwrap());
-        Fragment { src, dst, protocol, ..fragment }
+        let ends = Ends::V6 { src: [1, 1], dst: [1, 2] };
+        Fragment { ends, protocol, ..fragment }
     }
 
     /// Handles a fragment and returns the datagram that it completes, with its frames.

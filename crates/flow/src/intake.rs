@@ -141,15 +141,15 @@ impl Intake {
             Outcome::Waits => return None,
             Outcome::OutOfRange => {
                 self.books.count_set_aside(Reason::Malformed, 1);
-                let layer = if fragment.src.is_ipv4() { Layer::Ipv4 } else { Layer::Extension };
+                let layer = if !fragment.ends.is_v6() { Layer::Ipv4 } else { Layer::Extension };
                 let why = "a fragment contradicts where its datagram ends";
                 self.dropped = Some(Dropped::Malformed { layer, why });
                 return None;
             }
         };
         let payload = self.defragmenter.payload();
-        let Whole { src, dst, protocol, vlans, .. } = whole;
-        let decoded = wire::decode_reassembled(src, dst, protocol, payload, self.max_headers);
+        let Whole { ends, protocol, vlans, .. } = whole;
+        let decoded = wire::decode_reassembled(ends, protocol, payload, self.max_headers);
         let dropped = match decoded {
             Ok(Decoded::Datagram(mut datagram)) => {
                 datagram.vlans = vlans;
@@ -194,9 +194,9 @@ fn rest(
             (Body::Tcp(Segment { payload: empty, ..segment }), Body::Tcp(first))
         }
     };
-    let Datagram { src, dst, protocol, src_port, dst_port, vlans, .. } = *datagram;
+    let Datagram { ends, protocol, src_port, dst_port, vlans, .. } = *datagram;
     datagram.body = first;
-    let datagram = Datagram { src, dst, protocol, src_port, dst_port, vlans, body: template };
+    let datagram = Datagram { ends, protocol, src_port, dst_port, vlans, body: template };
     Some(Rest { source, serial, datagram, start, len: payload.len, runs })
 }
 

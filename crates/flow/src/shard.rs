@@ -1,17 +1,21 @@
 //! A shard: some of the flow keys, and everything that is kept of their connections.
 
 use crate::connection::Connection;
-use crate::key::{Endpoint, FlowKey};
+use crate::key::FlowKey;
 use crate::outlet::Outlet;
 use crate::table::{Entry, List, Table, TcpView};
 use crate::tcp::{self, Join, Route, Step, Tcp};
 use crate::{Books, Config, Ended, Limit, Side, Sink, Source, Totals};
-use std::collections::BTreeMap;
+use std::borrow::Borrow;
+use std::collections::{BTreeMap, VecDeque};
 use wire::{Body, Datagram, Payload, Segment, TcpFlags};
 
 /// How many shards there are: the same in every run, so that what is found does not depend on how many
 /// threads share them. Enough for 64 cores; few enough that a 64th of every limit is still useful.
 pub const SHARDS: usize = 64;
+
+/// How many connections of a shard that are over keep all their state for a while.
+const FRESH: usize = 16;
 
 /// The shard that a key belongs to.
 pub(crate) fn shard_of(key: &FlowKey) -> usize {
@@ -34,10 +38,8 @@ pub struct Arrival<'a> {
 
 impl<'a> Arrival<'a> {
     pub(crate) fn new(source: Source, serial: u64, frames: u64, datagram: &Datagram<'a>) -> Self {
-        let src = Endpoint { addr: datagram.src, port: datagram.src_port };
-        let dst = Endpoint { addr: datagram.dst, port: datagram.dst_port };
-        let (key, from) = FlowKey::new(datagram.protocol, src, dst);
-        let key = key.in_vlans(datagram.vlans);
+        let Datagram { ends, protocol, src_port, dst_port, vlans, .. } = *datagram;
+        let (key, from) = FlowKey::between(protocol, ends, [src_port, dst_port], vlans);
         Self { key, from, body: datagram.body, source, serial, frames }
     }
 
@@ -67,6 +69,9 @@ pub struct Shard<H> {
     totals: Totals,
     /// Bytes held out of order by all connections, bookkeeping included.
     buffered: usize,
+    /// Connections that are over since not long ago, the newest at the end: nothing is made smaller
+    /// while their last acknowledgements are still to come.
+    fresh: VecDeque<u32>,
     /// The connections that hold them, by the packets with which they last spoke.
     holders: BTreeMap<u64, u32>,
 }
@@ -75,7 +80,8 @@ impl<H: Copy> Shard<H> {
     /// An empty shard that keeps to its part of the limits.
     pub fn new(config: Config) -> Self {
         let (table, books, totals) = (Table::default(), Books::default(), Totals::default());
-        Self { table, config, books, totals, buffered: 0, holders: BTreeMap::new() }
+        let (fresh, holders) = (VecDeque::new(), BTreeMap::new());
+        Self { table, config, books, totals, buffered: 0, fresh, holders }
     }
 
     /// What became of the packets that came here.
@@ -167,7 +173,13 @@ impl<H: Copy> Shard<H> {
         } else {
             segment
         };
-        let (known, join) = self.find(arrival, segment);
+        let newest = self.table.newest(&arrival.key);
+        if let Some(index) = newest
+            && self.take_next(index, arrival, segment, sink)?
+        {
+            return Ok(());
+        }
+        let (known, join) = self.find(newest, arrival, segment);
         let known = self.unless_idle(known, arrival, sink)?;
         let (index, join) = match known {
             Some(index) => (index, join),
@@ -178,6 +190,32 @@ impl<H: Copy> Shard<H> {
         }
         self.take_in(index, arrival, segment, join, sink)?;
         self.hold_buffered(arrival.source, sink)
+    }
+
+    /// Gives a segment to its connection on the short way that nearly all go: nothing is missing, and it
+    /// is next. `false`, and nothing changed, where it is not so.
+    #[inline]
+    fn take_next<S: Sink<Handle = H>>(
+        &mut self,
+        index: u32,
+        arrival: &Arrival<'_>,
+        segment: &Segment<'_>,
+        sink: &mut S,
+    ) -> Result<bool, S::Error> {
+        let Some((entry, Some(tcp))) = self.table.get_mut(index) else { return Ok(false) };
+        if entry.has_older()
+            || arrival.key.ends_are_equal()
+            || !tcp.is_next(arrival.from, segment)
+            || self.config.idle.is_some_and(|idle| entry.was_idle(arrival.source.time, idle))
+        {
+            return Ok(false);
+        }
+        entry.note_packet(arrival);
+        let step = step(tcp, arrival, segment, &self.config);
+        let mut out = outlet(entry, &mut self.books, &mut self.totals, sink, arrival.source);
+        tcp.take_next(arrival.from, segment, &step, &mut out)?;
+        self.table.touch(index, List::Active);
+        Ok(true)
     }
 
     /// Gives a segment to its connection.
@@ -192,15 +230,7 @@ impl<H: Copy> Shard<H> {
         self.table.revive(index);
         let Some((entry, Some(tcp))) = self.table.get_mut(index) else { return Ok(()) };
         entry.note_packet(arrival);
-        let limits = &self.config.limits;
-        let step = Step {
-            n: tcp.packets() + 1,
-            frames: arrival.frames,
-            fin: segment.flags.has(TcpFlags::FIN),
-            overlap: self.config.overlap,
-            cap: limits.buffered_per_direction,
-            far_ahead: limits.far_ahead,
-        };
+        let step = step(tcp, arrival, segment, &self.config);
         let (was_settled, cost) = (tcp.is_settled(), tcp.cost());
         let mut out = outlet(entry, &mut self.books, &mut self.totals, sink, arrival.source);
         tcp.handle(arrival.from, segment, join, &step, &mut out)?;
@@ -256,20 +286,34 @@ impl<H: Copy> Shard<H> {
         Ok(())
     }
 
-    /// The connection that a segment belongs to, if any.
-    fn find(&self, arrival: &Arrival<'_>, segment: &Segment<'_>) -> (Option<u32>, Join) {
-        let Some(newest) = self.table.newest(&arrival.key) else { return (None, Join::Plain) };
+    /// The connection that a segment belongs to, if any; `newest` is the newest one of its key.
+    fn find(
+        &self,
+        newest: Option<u32>,
+        arrival: &Arrival<'_>,
+        segment: &Segment<'_>,
+    ) -> (Option<u32>, Join) {
+        let Some(newest) = newest else { return (None, Join::Plain) };
         let careful = segment.flags.has(TcpFlags::SYN)
             || self.table.live(newest).is_none_or(Tcp::is_ending)
             || self.table.older(newest).is_some();
         if !careful {
             return (Some(newest), Join::Plain);
         }
-        let (indexes, states): (Vec<u32>, Vec<TcpView<'_>>) = self
+        if self.table.older(newest).is_none()
+            && let Some(tcp) = self.table.view(newest)
+        {
+            return match tcp::route(&[tcp.borrow()], arrival.from, segment) {
+                Route::Opens => (None, Join::Plain),
+                Route::Joins(_, join) => (Some(newest), join),
+            };
+        }
+        let (indexes, views): (Vec<u32>, Vec<TcpView<'_>>) = self
             .table
             .of_key(&arrival.key)
             .filter_map(|index| Some((index, self.table.view(index)?)))
             .unzip();
+        let states: Vec<&Tcp> = views.iter().map(Borrow::borrow).collect();
         match tcp::route(&states, arrival.from, segment) {
             Route::Opens => (None, Join::Plain),
             Route::Joins(i, join) => (indexes.get(i).copied(), join),
@@ -339,8 +383,15 @@ impl<H: Copy> Shard<H> {
         {
             sink.settled(entry.handle, &entry.connection)?;
         }
-        self.table.entomb(index);
         self.table.touch(index, List::Lingering);
+        if self.fresh.back() != Some(&index) {
+            self.fresh.push_back(index);
+        }
+        if self.fresh.len() > FRESH
+            && let Some(rested) = self.fresh.pop_front()
+        {
+            self.table.entomb(rested);
+        }
         while self.table.count(List::Lingering) > (self.config.limits.lingering / SHARDS).max(1) {
             let Some(oldest) = self.table.oldest(List::Lingering) else { break };
             self.close_for(Limit::Lingering, oldest, sink)?;
@@ -389,6 +440,18 @@ impl<H: Copy> Shard<H> {
 fn initiator(arrival: &Arrival<'_>, segment: &Segment<'_>) -> usize {
     let answers = segment.flags.has(TcpFlags::SYN) && segment.flags.has(TcpFlags::ACK);
     if arrival.key.ends_are_equal() { 0 } else { arrival.from ^ usize::from(answers) }
+}
+
+/// What every step of the next packet of a connection needs to know.
+fn step(tcp: &Tcp, arrival: &Arrival<'_>, segment: &Segment<'_>, config: &Config) -> Step {
+    Step {
+        n: tcp.packets() + 1,
+        frames: arrival.frames,
+        fin: segment.flags.has(TcpFlags::FIN),
+        overlap: config.overlap,
+        cap: config.limits.buffered_per_direction,
+        far_ahead: config.limits.far_ahead,
+    }
 }
 
 /// The way out of a connection while the packet `now` is handled.

@@ -1,13 +1,13 @@
 //! The connections of a shard, by key and by age.
 
 use crate::connection::Connection;
+use crate::key::Seed;
 use crate::ledger::Ledger;
 use crate::paged::Paged;
 use crate::tcp::{Tcp, Tombstone};
 use crate::{Arrival, Began, Ended, FlowKey, Report, Side, Source};
 use hashbrown::HashTable;
 use std::borrow::Borrow;
-use std::hash::BuildHasher;
 use std::time::Duration;
 use wire::Timestamp;
 
@@ -54,6 +54,12 @@ impl<H> Entry<H> {
     pub(crate) fn note_packet(&mut self, arrival: &Arrival<'_>) {
         self.last = arrival.source;
         self.ledger.add_packets(arrival.from, arrival.frames);
+    }
+
+    /// Was another connection of its key opened before it, and is still held?
+    #[inline]
+    pub(crate) fn has_older(&self) -> bool {
+        self.older != NONE
     }
 
     /// Is a packet of this time later than `idle` after all that came before? To be asked of each
@@ -138,7 +144,7 @@ pub(crate) struct Table<H> {
     over: Paged<Tombstone>,
     /// The newest connection of each key.
     by_key: HashTable<u32>,
-    hasher: foldhash::fast::RandomState,
+    seed: Seed,
     lists: [Ends; 2],
 }
 
@@ -149,7 +155,7 @@ impl<H> Default for Table<H> {
             live: Paged::default(),
             over: Paged::default(),
             by_key: HashTable::new(),
-            hasher: foldhash::fast::RandomState::default(),
+            seed: Seed::random(),
             lists: [EMPTY; 2],
         }
     }
@@ -232,7 +238,7 @@ impl<H> Table<H> {
     /// The hash by which a key is found in this table.
     #[inline]
     fn hash(&self, key: &FlowKey) -> u64 {
-        self.hasher.hash_one(key)
+        key.hash(&self.seed)
     }
 
     /// The newest connection of a key.
@@ -290,15 +296,14 @@ impl<H> Table<H> {
     /// Makes a connection the newest of its key; the one that was.
     fn make_newest(&mut self, key: &FlowKey, index: u32) -> u32 {
         let hash = self.hash(key);
-        let (entries, hasher) = (&self.entries, &self.hasher);
+        let (entries, seed) = (&self.entries, &self.seed);
         let is = |&other: &u32| {
             other != index && entries.get(other).is_some_and(|e| e.connection.has_key(key))
         };
         match self.by_key.find_mut(hash, is) {
             Some(newest) => std::mem::replace(newest, index),
             None => {
-                let rehash =
-                    |&i: &u32| entries.get(i).map_or(0, |e| hasher.hash_one(e.connection.key()));
+                let rehash = |&i: &u32| entries.get(i).map_or(0, |e| e.connection.key().hash(seed));
                 self.by_key.insert_unique(hash, index, rehash);
                 NONE
             }

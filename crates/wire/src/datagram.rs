@@ -1,7 +1,6 @@
 //! The decoded view of one frame.
 
-use crate::{LinkType, VlanIds};
-use std::net::IpAddr;
+use crate::{Ends, LinkType, VlanIds};
 
 /// One captured frame.
 #[derive(Clone, Copy, Debug)]
@@ -38,10 +37,8 @@ impl Decoded<'_> {
 /// A whole IP datagram with its transport header read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Datagram<'a> {
-    /// Source address.
-    pub src: IpAddr,
-    /// Destination address, of the same family.
-    pub dst: IpAddr,
+    /// Source and destination address.
+    pub ends: Ends,
     /// The IP protocol number of the transport, after any extension headers.
     pub protocol: u8,
     /// Source port of TCP, UDP, SCTP, DCCP and UDP-Lite, else 0.
@@ -148,10 +145,8 @@ impl<'a> Payload<'a> {
 /// One fragment of an IPv4 or IPv6 datagram.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Fragment<'a> {
-    /// Source address.
-    pub src: IpAddr,
-    /// Destination address, of the same family.
-    pub dst: IpAddr,
+    /// Source and destination address.
+    pub ends: Ends,
     /// IPv4 identification (16 bits) or the IPv6 fragment header's identification (32 bits).
     pub id: u32,
     /// IPv4 protocol, or the next header that the IPv6 fragment header names. It may be an extension

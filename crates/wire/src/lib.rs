@@ -26,6 +26,7 @@ mod bytes;
 mod datagram;
 mod depth;
 mod dropped;
+mod ends;
 mod ip;
 mod link;
 mod link_type;
@@ -33,11 +34,10 @@ mod timestamp;
 mod transport;
 mod vlan;
 
-use depth::Depth;
-use std::net::IpAddr;
-
 pub use datagram::{Body, Datagram, Decoded, Fragment, Frame, Payload, Segment, TcpFlags};
+use depth::Depth;
 pub use dropped::{Dropped, Layer};
+pub use ends::Ends;
 pub use link_type::LinkType;
 pub use timestamp::Timestamp;
 pub use vlan::VlanIds;
@@ -94,48 +94,47 @@ pub fn decode_within<'a>(frame: &Frame<'a>, headers: usize) -> Result<Decoded<'a
 /// # Errors
 /// A [`Dropped`] that says why there is no datagram.
 pub fn decode_reassembled<'a>(
-    src: IpAddr,
-    dst: IpAddr,
+    ends: Ends,
     protocol: u8,
     payload: Payload<'a>,
     headers: usize,
 ) -> Result<Decoded<'a>, Dropped> {
-    ip::continued(ip::Ends { src, dst }, protocol, payload.consistent(), Depth::of(headers))
+    ip::continued(ends, protocol, payload.consistent(), Depth::of(headers))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const SRC: IpAddr = IpAddr::V6(std::net::Ipv6Addr::LOCALHOST);
-    const DST: IpAddr = IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED);
+    /// ::1 -> ::
+    const V6: Ends = Ends::V6 { src: [0, 1], dst: [0, 0] };
     /// Ports 7 -> 9, "!".
     const UDP: [u8; 9] = [0, 7, 0, 9, 0, 9, 0, 0, b'!'];
 
     #[test]
     fn what_fragments_gave_goes_on_at_the_header_they_named() {
         let options = [&[17, 0, 1, 4, 0, 0, 0, 0][..], &UDP].concat();
-        let got = decode_reassembled(SRC, DST, 60, Payload::whole(&options), MAX_HEADERS);
+        let got = decode_reassembled(V6, 60, Payload::whole(&options), MAX_HEADERS);
         let Ok(Decoded::Datagram(got)) = got else { panic!("a datagram, not {got:?}") };
-        assert_eq!((got.src, got.dst, got.protocol), (SRC, DST, 17));
+        assert_eq!((got.ends, got.protocol), (V6, 17));
         assert_eq!((got.src_port, got.dst_port), (7, 9));
         assert_eq!(got.body, Body::Message(Payload::whole(b"!")));
     }
 
     #[test]
     fn an_ipv4_datagram_has_no_ipv6_extensions() {
-        let (src, dst) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
+        let v4 = Ends::V4 { src: 0x0a00_0001, dst: 0x0a00_0002 };
         let options = [&[17, 0, 1, 4, 0, 0, 0, 0][..], &UDP].concat();
-        let got = decode_reassembled(src, dst, 60, Payload::whole(&options), MAX_HEADERS);
+        let got = decode_reassembled(v4, 60, Payload::whole(&options), MAX_HEADERS);
         assert!(matches!(got, Ok(Decoded::Datagram(Datagram { protocol: 60, src_port: 0, .. }))));
-        let got = decode_reassembled(src, dst, 17, Payload::whole(&UDP), MAX_HEADERS);
+        let got = decode_reassembled(v4, 17, Payload::whole(&UDP), MAX_HEADERS);
         assert!(matches!(got, Ok(Decoded::Datagram(Datagram { protocol: 17, src_port: 7, .. }))));
     }
 
     #[test]
     fn a_fragment_in_a_fragment() {
         let inner = [17, 0, 0, 9, 0, 0, 0, 5, 1, 2, 3, 4, 5, 6, 7, 8];
-        let got = decode_reassembled(SRC, DST, 44, Payload::whole(&inner), MAX_HEADERS);
+        let got = decode_reassembled(V6, 44, Payload::whole(&inner), MAX_HEADERS);
         let Ok(Decoded::Fragment(got)) = got else { panic!("a fragment, not {got:?}") };
         assert_eq!((got.id, got.protocol, got.offset, got.more), (5, 17, 8, true));
     }

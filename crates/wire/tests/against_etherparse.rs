@@ -7,7 +7,7 @@ use packets::{Packet, Transport, carried, fragment_header, packet};
 use proptest::prelude::*;
 use std::net::IpAddr;
 use wire::{
-    Body, Datagram, Decoded, Fragment, Frame, LinkType, Payload, TcpFlags, VlanIds, decode,
+    Body, Datagram, Decoded, Ends, Fragment, Frame, LinkType, Payload, TcpFlags, VlanIds, decode,
 };
 
 /// The datagram in a frame that was captured whole.
@@ -29,7 +29,7 @@ fn ends(ip: &IpHeaders) -> (IpAddr, IpAddr) {
 
 /// What was put in is what is found.
 fn assert_found(packet: &Packet, found: &Datagram<'_>) {
-    assert_eq!((found.src, found.dst), ends(&packet.ip));
+    assert_eq!((found.ends.src(), found.ends.dst()), ends(&packet.ip));
     let ports = (found.src_port, found.dst_port);
     match &packet.transport {
         Transport::Tcp(header) => {
@@ -74,7 +74,7 @@ fn assert_agrees(sliced: &SlicedPacket<'_>, found: &Datagram<'_>) {
         }
         NetSlice::Arp(_) => panic!("no ARP was built"),
     };
-    assert_eq!((found.src, found.dst), (src, dst));
+    assert_eq!((found.ends.src(), found.ends.dst()), (src, dst));
     let payload = found.body.payload().bytes;
     match (&sliced.transport, found.body) {
         (Some(TransportSlice::Tcp(tcp)), Body::Tcp(segment)) => {
@@ -173,10 +173,11 @@ proptest! {
             }
         }
         let (src, dst) = ends(&packet.ip);
+        let ends = Ends::new(src, dst).expect("one family");
         let payload = Payload::whole(&packet.payload);
         let (id, offset) = (u32::from(id), u32::from(offset) * 8);
         let vlans = VlanIds::NONE;
-        let fragment = Fragment { src, dst, id, protocol: 253, offset, more, vlans, payload };
+        let fragment = Fragment { ends, id, protocol: 253, offset, more, vlans, payload };
         for (link, bytes) in carried(&packet) {
             let frame = Frame { link, bytes: &bytes, wire_len: 0 };
             let Ok(Decoded::Fragment(found)) = decode(&frame) else { panic!("link type {link}") };

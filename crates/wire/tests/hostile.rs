@@ -5,8 +5,9 @@ mod packets;
 use packets::{carried, packet};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use std::net::IpAddr;
-use wire::{Decoded, Dropped, Frame, LinkType, MAX_HEADERS, Payload, decode, decode_reassembled};
+use wire::{
+    Decoded, Dropped, Ends, Frame, LinkType, MAX_HEADERS, Payload, decode, decode_reassembled,
+};
 
 /// Every link type that is read, and one that is not.
 fn link_types() -> impl Iterator<Item = LinkType> {
@@ -46,7 +47,7 @@ fn decode_and_check(link: LinkType, bytes: &[u8], wire_len: u32) {
     let mut result = decode(&Frame { link, bytes, wire_len });
     check(bytes, wire_len, &result);
     while let Ok(Decoded::Fragment(f)) = result {
-        result = decode_reassembled(f.src, f.dst, f.protocol, f.payload, MAX_HEADERS);
+        result = decode_reassembled(f.ends, f.protocol, f.payload, MAX_HEADERS);
         check(f.payload.bytes, f.payload.len, &result);
         // Over IPv4 a fragment's payload never is a fragment; over IPv6 each takes 8 bytes.
     }
@@ -130,8 +131,9 @@ proptest! {
         protocol in any::<u8>(),
         v6 in any::<bool>(),
     ) {
-        let end: IpAddr = if v6 { [0; 16].into() } else { [0; 4].into() };
-        let result = decode_reassembled(end, end, protocol, Payload { bytes: &bytes, len }, MAX_HEADERS);
+        let (v4, v6_ends) = (Ends::V4 { src: 0, dst: 0 }, Ends::V6 { src: [0; 2], dst: [0; 2] });
+        let ends = if v6 { v6_ends } else { v4 };
+        let result = decode_reassembled(ends, protocol, Payload { bytes: &bytes, len }, MAX_HEADERS);
         check(&bytes, len.max(bytes.len() as u32), &result);
     }
 }

@@ -71,6 +71,33 @@ impl Acks {
         self.raw().filter(|_| self.raw_count > 1)
     }
 
+    /// Is anything known that would prove a hole?
+    #[inline]
+    pub(super) fn has_evidence(&self) -> bool {
+        self.evidence.is_some()
+    }
+
+    /// A packet acknowledges everything below `ack`, all of which was seen and delivered.
+    #[inline]
+    pub(super) fn note_delivered(&mut self, ack: u64) {
+        if self.first().is_none() {
+            self.first = Mark::at(ack);
+        }
+        self.note_raw(ack);
+        if self.highest().is_none_or(|highest| ack > highest) {
+            self.highest = Mark::at(ack);
+        }
+    }
+
+    #[inline]
+    fn note_raw(&mut self, ack: u64) {
+        if self.raw() == Some(ack) {
+            self.raw_count = self.raw_count.saturating_add(1);
+        } else if self.raw().is_none_or(|raw| ack > raw) {
+            (self.raw, self.raw_count) = (Mark::at(ack), 1);
+        }
+    }
+
     /// Packet `n` acknowledges everything below `ack`. `limit` is one past the highest byte seen (its
     /// FIN included); bytes below `delivered` need no proof. `witnessed` where a segment that is not
     /// believed yet lies near.
@@ -78,11 +105,7 @@ impl Acks {
         if self.first().is_none() {
             self.first = Mark::at(ack);
         }
-        if self.raw() == Some(ack) {
-            self.raw_count = self.raw_count.saturating_add(1);
-        } else if self.raw().is_none_or(|raw| ack > raw) {
-            (self.raw, self.raw_count) = (Mark::at(ack), 1);
-        }
+        self.note_raw(ack);
         let evidence = match &mut self.evidence {
             _ if ack <= limit || witnessed => return self.believe(ack, n, delivered),
             evidence => evidence.get_or_insert_default(),
@@ -145,6 +168,17 @@ impl Acks {
         let Known { first, highest, raw, raw_repeated } = known;
         let raw_count = u32::from(raw.get().is_some()) + u32::from(raw_repeated);
         Self { first, highest, raw, raw_count, evidence: None }
+    }
+
+    /// Everything below `delivered` was delivered: forgets what would prove a hole there, unless an
+    /// acknowledgement reaches further.
+    pub(super) fn tidy(&mut self, delivered: u64) {
+        let waits = |evidence: &Evidence| evidence.pending.get().is_some();
+        if self.highest().is_none_or(|highest| highest <= delivered)
+            && self.evidence.as_deref().is_some_and(|evidence| !waits(evidence))
+        {
+            self.evidence = None;
+        }
     }
 
     /// Nothing is missing: forgets what would prove it.

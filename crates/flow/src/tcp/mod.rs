@@ -9,6 +9,7 @@
 mod acks;
 mod data;
 mod far;
+mod next;
 mod position;
 mod release;
 mod route;
@@ -168,6 +169,7 @@ impl Tcp {
         self.reset[from] = resets || (self.reset[from] && !goes_on);
         self.release(step, out)?;
         self.settled = self.streams.iter().all(Stream::is_settled);
+        self.streams.iter_mut().for_each(Stream::tidy);
         Ok(())
     }
 

@@ -2,7 +2,6 @@
 
 use super::stream::Stream;
 use super::{FITS, LATE_SYN, Tcp};
-use std::borrow::Borrow;
 use wire::{Segment, TcpFlags};
 
 /// Rule 3(c): how far a segment is from a direction of which nothing is known.
@@ -31,15 +30,10 @@ pub(crate) enum Route {
 }
 
 /// Finds the connection of a segment from end `from` among those of its key, the newest first.
-pub(crate) fn route(
-    newest_first: &[impl Borrow<Tcp>],
-    from: usize,
-    segment: &Segment<'_>,
-) -> Route {
-    let newest_first: Vec<&Tcp> = newest_first.iter().map(Borrow::borrow).collect();
+pub(crate) fn route(newest_first: &[&Tcp], from: usize, segment: &Segment<'_>) -> Route {
     let Some(newest) = newest_first.first() else { return Route::Opens };
     if segment.flags.has(TcpFlags::SYN) {
-        return route_syn(&newest_first, newest, from, segment);
+        return route_syn(newest_first, newest, from, segment);
     }
     let distances = newest_first.iter().map(|tcp| tcp.distance(from, segment));
     let Some((index, distance)) = distances.enumerate().min_by_key(|&(index, d)| (d, index)) else {
