@@ -55,10 +55,22 @@ impl Intake {
     }
 
     /// Decodes a frame. What comes out, if anything, goes to the [shard](Arrival::shard) it names.
+    #[inline]
     pub fn handle<'a>(&'a mut self, source: Source, frame: &Frame<'a>) -> Option<Arrival<'a>> {
         self.books.count_read(1);
         self.dropped = None;
-        self.rest = None;
+        if self.rest.is_some() {
+            self.rest = None;
+        }
+        match wire::decode_plain(frame) {
+            Some(datagram) => Some(Arrival::new(source, self.books.read(), 1, &datagram)),
+            None => self.handle_any(source, frame),
+        }
+    }
+
+    /// The same for a frame that is not plain.
+    #[inline(never)]
+    fn handle_any<'a>(&'a mut self, source: Source, frame: &Frame<'a>) -> Option<Arrival<'a>> {
         match wire::decode_within(frame, self.max_headers) {
             Ok(Decoded::Datagram(mut datagram)) => {
                 datagram.vlans = self.telling(datagram.vlans);
@@ -84,7 +96,12 @@ impl Intake {
 
     /// The next run of the datagram that [`Self::handle`] gave, where the snap length cut holes into
     /// it. To be asked until there is none.
+    #[inline]
     pub fn next_run(&mut self) -> Option<Arrival<'_>> {
+        if self.rest.is_some() { self.next_of_rest() } else { None }
+    }
+
+    fn next_of_rest(&mut self) -> Option<Arrival<'_>> {
         let rest = self.rest.as_mut()?;
         let (from, to) = rest.runs.pop()?;
         let next = rest.runs.last().map_or(rest.len, |&(next, _)| next);

@@ -55,6 +55,17 @@ impl<T> Paged<T> {
         Some(value)
     }
 
+    /// Drops a value where it stands.
+    pub(crate) fn forget(&mut self, number: u32) {
+        let (page, place) = split(number);
+        let slot = self.pages.get_mut(page).and_then(|page| page.get_mut(place));
+        if let Some(slot) = slot.filter(|slot| slot.is_some()) {
+            *slot = None;
+            self.free.push(number);
+            self.len -= 1;
+        }
+    }
+
     /// The value with a number.
     #[inline]
     pub(crate) fn get(&self, number: u32) -> Option<&T> {
@@ -94,6 +105,7 @@ mod tests {
             (paged.remove(70), paged.remove(70), paged.remove(5000)),
             (Some(70), None, None)
         );
+        paged.forget(70);
         assert_eq!((paged.len(), paged.get(70), paged.get(71)), (199, None, Some(&71)));
         assert_eq!(paged.insert(-1), 70);
         assert_eq!(paged.insert(-2), 200);
@@ -111,8 +123,9 @@ mod tests {
             paged.insert(n);
         }
         for n in 0..100 {
-            paged.remove(n);
+            paged.forget(n);
         }
+        assert_eq!(paged.len(), 0);
         let again: Vec<u32> = (0..150).map(|n| paged.insert(n)).collect();
         assert!(again[..100].iter().all(|&n| n < 100));
         assert!(again[100..].iter().copied().eq(100..150));

@@ -18,6 +18,7 @@ pub const SHARDS: usize = 64;
 const FRESH: usize = 16;
 
 /// The shard that a key belongs to.
+#[inline]
 pub(crate) fn shard_of(key: &FlowKey) -> usize {
     (key.fixed_hash() % SHARDS as u64) as usize
 }
@@ -37,6 +38,7 @@ pub struct Arrival<'a> {
 }
 
 impl<'a> Arrival<'a> {
+    #[inline(always)]
     pub(crate) fn new(source: Source, serial: u64, frames: u64, datagram: &Datagram<'a>) -> Self {
         let Datagram { ends, protocol, src_port, dst_port, vlans, .. } = *datagram;
         let (key, from) = FlowKey::between(protocol, ends, [src_port, dst_port], vlans);
@@ -44,6 +46,7 @@ impl<'a> Arrival<'a> {
     }
 
     /// The shard that takes it, below [`SHARDS`].
+    #[inline]
     pub fn shard(&self) -> usize {
         shard_of(&self.key)
     }
@@ -103,6 +106,7 @@ impl<H: Copy> Shard<H> {
     ///
     /// # Errors
     /// The sink's own.
+    #[inline]
     pub fn handle<S: Sink<Handle = H>>(
         &mut self,
         arrival: &Arrival<'_>,
@@ -213,8 +217,12 @@ impl<H: Copy> Shard<H> {
         entry.note_packet(arrival);
         let step = step(tcp, arrival, segment, &self.config);
         let mut out = outlet(entry, &mut self.books, &mut self.totals, sink, arrival.source);
+        let was_settled = tcp.is_settled();
         tcp.take_next(arrival.from, segment, &step, &mut out)?;
-        self.table.touch(index, List::Active);
+        match tcp.is_over() {
+            false => self.table.touch(index, List::Active),
+            true => self.rest(index, was_settled, sink)?,
+        }
         Ok(true)
     }
 
@@ -418,20 +426,23 @@ impl<H: Copy> Shard<H> {
         ended: Ended,
         sink: &mut S,
     ) -> Result<(), S::Error> {
-        let Some((mut entry, mut tcp)) = self.table.remove(index) else { return Ok(()) };
-        if let Some(tcp) = &mut tcp {
+        // What has a tombstone has nothing left to say.
+        if let Some((entry, Some(tcp))) = self.table.get_mut(index) {
             self.buffered -= tcp.cost();
-            self.holders.remove(&tcp.holds_since);
+            if tcp.holds_since > 0 {
+                self.holders.remove(&tcp.holds_since);
+            }
             let order = Side::BOTH.map(|side| entry.connection.index(side));
             let last = entry.last;
-            let mut out = outlet(&mut entry, &mut self.books, &mut self.totals, sink, last);
+            let mut out = outlet(entry, &mut self.books, &mut self.totals, sink, last);
             tcp.finish(order, &mut out)?;
         }
-        let report = entry.report(tcp.as_ref(), ended);
+        let Some((handle, report)) = self.table.report(index, ended) else { return Ok(()) };
+        self.table.remove(index);
         for side in &report.sides {
             self.totals.sides += side;
         }
-        sink.closed(entry.handle, &report)
+        sink.closed(handle, &report)
     }
 }
 

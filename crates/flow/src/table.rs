@@ -79,16 +79,8 @@ impl<H> Entry<H> {
         !lost && quiet > i128::try_from(idle.as_nanos()).unwrap_or(i128::MAX)
     }
 
-    /// All that is known, now that it has ended. `tcp` is its TCP state; `otherwise` how it ended where
-    /// the ends said nothing.
-    pub(crate) fn report(&self, tcp: Option<&Tcp>, otherwise: Ended) -> Report {
-        let (began, ended) = match tcp {
-            Some(tcp) => {
-                let began = if tcp.syn_seen() { Began::Syn } else { Began::MidStream };
-                (began, tcp.ended().unwrap_or(otherwise))
-            }
-            None => (Began::FirstPacket, otherwise),
-        };
+    /// All that is known, now that it has ended.
+    fn report(&self, began: Began, ended: Ended) -> Report {
         Report {
             protocol: self.connection.protocol(),
             vlans: self.connection.vlans(),
@@ -310,17 +302,40 @@ impl<H> Table<H> {
         }
     }
 
-    /// Takes a connection out, and its TCP state.
-    pub(crate) fn remove(&mut self, index: u32) -> Option<(Entry<H>, Option<Tcp>)> {
+    /// Forgets a connection.
+    pub(crate) fn remove(&mut self, index: u32) {
         self.unlink(index);
         self.leave_key(index);
-        let entry = self.entries.remove(index)?;
-        let tcp = match entry.transport {
-            Transport::Message => None,
-            Transport::Live(number) => self.live.remove(number),
-            Transport::Over(number) => self.over.remove(number).map(|tombstone| tombstone.revive()),
+        match self.entries.get(index).map(|entry| entry.transport) {
+            Some(Transport::Live(number)) => self.live.forget(number),
+            Some(Transport::Over(number)) => self.over.forget(number),
+            Some(Transport::Message) | None => {}
+        }
+        self.entries.forget(index);
+    }
+
+    /// What is to be said of the connection at `index`, and the sink's handle of it. `ended` is how it
+    /// ended where its ends did not say it.
+    pub(crate) fn report(&self, index: u32, ended: Ended) -> Option<(H, Report)>
+    where
+        H: Copy,
+    {
+        let entry = self.entries.get(index)?;
+        let (syn_seen, said) = match entry.transport {
+            Transport::Message => {
+                return Some((entry.handle, entry.report(Began::FirstPacket, ended)));
+            }
+            Transport::Live(number) => {
+                let tcp = self.live.get(number)?;
+                (tcp.syn_seen(), tcp.ended())
+            }
+            Transport::Over(number) => {
+                let tombstone = self.over.get(number)?;
+                (tombstone.syn_seen(), Some(tombstone.ended()))
+            }
         };
-        Some((entry, tcp))
+        let began = if syn_seen { Began::Syn } else { Began::MidStream };
+        Some((entry.handle, entry.report(began, said.unwrap_or(ended))))
     }
 
     /// Makes a connection the most recently active of `list`.
@@ -350,18 +365,18 @@ impl<H> Table<H> {
     fn leave_key(&mut self, index: u32) {
         let Some(entry) = self.get(index) else { return };
         let (key, older) = (entry.connection.key(), entry.older);
+        let hash = self.hash(&key);
+        if let Ok(mut newest) = self.by_key.find_entry(hash, |&i| i == index) {
+            if older == NONE {
+                newest.remove();
+            } else {
+                *newest.get_mut() = older;
+            }
+            return;
+        }
         let newer = self.of_key(&key).find(|&i| self.get(i).is_some_and(|e| e.older == index));
         if let Some(newer) = newer.and_then(|newer| self.entries.get_mut(newer)) {
             newer.older = older;
-            return;
-        }
-        let hash = self.hash(&key);
-        if let Ok(mut found) = self.by_key.find_entry(hash, |&i| i == index) {
-            if older == NONE {
-                found.remove();
-            } else {
-                *found.get_mut() = older;
-            }
         }
     }
 

@@ -30,6 +30,7 @@ mod ends;
 mod ip;
 mod link;
 mod link_type;
+mod plain;
 mod timestamp;
 mod transport;
 mod vlan;
@@ -39,6 +40,7 @@ use depth::Depth;
 pub use dropped::{Dropped, Layer};
 pub use ends::Ends;
 pub use link_type::LinkType;
+pub use plain::decode_plain;
 pub use timestamp::Timestamp;
 pub use vlan::VlanIds;
 

@@ -9,6 +9,7 @@ use super::Tcp;
 use super::acks::{Acks, Known};
 use super::position::{self, Mark};
 use super::stream::Stream;
+use crate::Ended;
 
 /// A connection that is over, and all of it that matters.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -87,6 +88,17 @@ impl Tombstone {
         Some(Self { directions, packets, flags })
     }
 
+    /// How its ends ended it.
+    pub(crate) fn ended(&self) -> Ended {
+        if self.flags.has(Flags::SETTLED) { Ended::Fin } else { Ended::Rst }
+    }
+
+    /// Was a SYN seen?
+    pub(crate) fn syn_seen(&self) -> bool {
+        let seen = |flags: Flags| flags.has(Flags::ISN) && !flags.has(Flags::ISN_INFERRED);
+        self.directions.iter().any(|direction| seen(direction.flags))
+    }
+
     /// The connection as it was.
     pub(crate) fn revive(&self) -> Tcp {
         let flags = self.flags;
@@ -117,6 +129,7 @@ impl Direction {
             && stream.seen().is_none_or(|seen| anchor.is_some() && Some(seen) == end)
             && stream.fin().is_none_or(|fin| Some(fin) == end)
             && stream.isn().is_none_or(|isn| Some(isn + 1) == anchor)
+            && stream.says_nothing_more()
             && (anchor.is_none() || stream.spoke || known.first.get().is_none())
             && [known.highest, known.raw]
                 .iter()
@@ -319,6 +332,8 @@ mod tests {
                     }
                 }
                 prop_assert_eq!(all(&tombstone.revive()), all(&tcp));
+                prop_assert_eq!(tombstone.syn_seen(), tcp.syn_seen());
+                prop_assert_eq!(Some(tombstone.ended()), tcp.ended());
             }
         }
     }

@@ -5,7 +5,7 @@ use crate::bytes::be16;
 use crate::depth::Depth;
 use crate::{Decoded, Dropped, Layer, Payload, ip};
 
-pub(super) const IPV4: u16 = 0x0800;
+pub(crate) const IPV4: u16 = 0x0800;
 pub(super) const IPV6: u16 = 0x86dd;
 /// A customer's tag, IEEE 802.1Q.
 const VLAN: u16 = 0x8100;

@@ -5,7 +5,7 @@
 //! [`decode`].
 
 pub(crate) mod ethernet;
-mod ethertype;
+pub(crate) mod ethertype;
 mod ieee80211;
 mod llc;
 mod mpls;
