@@ -50,6 +50,7 @@ mod config;
 mod connection;
 mod defrag;
 mod engine;
+mod index;
 mod intake;
 mod key;
 mod ledger;

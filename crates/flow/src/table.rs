@@ -1,12 +1,11 @@
 //! The connections of a shard, by key and by age.
 
 use crate::connection::Connection;
-use crate::key::Seed;
+use crate::index::{KeyIndex, Which};
 use crate::ledger::Ledger;
 use crate::paged::Paged;
 use crate::tcp::{Tcp, Tombstone};
 use crate::{Arrival, Began, Ended, FlowKey, Report, Side, Source};
-use hashbrown::HashTable;
 use std::borrow::Borrow;
 use std::time::Duration;
 use wire::Timestamp;
@@ -135,8 +134,7 @@ pub(crate) struct Table<H> {
     live: Paged<Tcp>,
     over: Paged<Tombstone>,
     /// The newest connection of each key.
-    by_key: HashTable<u32>,
-    seed: Seed,
+    keys: KeyIndex,
     lists: [Ends; 2],
 }
 
@@ -146,8 +144,7 @@ impl<H> Default for Table<H> {
             entries: Paged::default(),
             live: Paged::default(),
             over: Paged::default(),
-            by_key: HashTable::new(),
-            seed: Seed::random(),
+            keys: KeyIndex::default(),
             lists: [EMPTY; 2],
         }
     }
@@ -213,6 +210,7 @@ impl<H> Table<H> {
             && let Some(tombstone) = self.over.remove(number)
         {
             entry.transport = Transport::Live(self.live.insert(tombstone.revive()));
+            self.move_key(index, Which::Active);
         }
     }
 
@@ -222,22 +220,29 @@ impl<H> Table<H> {
             && let Transport::Live(number) = entry.transport
             && let Some(tombstone) = self.live.get_mut(number).and_then(Tcp::entomb)
         {
-            self.live.remove(number);
+            self.live.forget(number);
             entry.transport = Transport::Over(self.over.insert(tombstone));
+            self.move_key(index, Which::Remembered);
         }
     }
 
-    /// The hash by which a key is found in this table.
-    #[inline]
-    fn hash(&self, key: &FlowKey) -> u64 {
-        key.hash(&self.seed)
+    /// Moves a connection to another table of keys, if it is the newest of its key.
+    fn move_key(&mut self, index: u32, which: Which) {
+        let Some(hash) = self.hash_at(index) else { return };
+        if self.keys.take(hash, |&i| i == index).is_some() {
+            self.keys.insert(which, hash, index, key_of(&self.entries));
+        }
+    }
+
+    /// The hash of the key of the connection at `index`.
+    fn hash_at(&self, index: u32) -> Option<u64> {
+        Some(self.keys.hash(&self.entries.get(index)?.connection.key()))
     }
 
     /// The newest connection of a key.
     #[inline]
     pub(crate) fn newest(&self, key: &FlowKey) -> Option<u32> {
-        let is = |&index: &u32| self.entries.get(index).is_some_and(|e| e.connection.has_key(key));
-        self.by_key.find(self.hash(key), is).copied()
+        self.keys.find(self.keys.hash(key), has_key(&self.entries, key))
     }
 
     /// The connection of the same key that was opened before the one at `index`.
@@ -287,19 +292,10 @@ impl<H> Table<H> {
 
     /// Makes a connection the newest of its key; the one that was.
     fn make_newest(&mut self, key: &FlowKey, index: u32) -> u32 {
-        let hash = self.hash(key);
-        let (entries, seed) = (&self.entries, &self.seed);
-        let is = |&other: &u32| {
-            other != index && entries.get(other).is_some_and(|e| e.connection.has_key(key))
-        };
-        match self.by_key.find_mut(hash, is) {
-            Some(newest) => std::mem::replace(newest, index),
-            None => {
-                let rehash = |&i: &u32| entries.get(i).map_or(0, |e| e.connection.key().hash(seed));
-                self.by_key.insert_unique(hash, index, rehash);
-                NONE
-            }
-        }
+        let hash = self.keys.hash(key);
+        let older = self.keys.take(hash, has_key(&self.entries, key));
+        self.keys.insert(Which::Active, hash, index, key_of(&self.entries));
+        older.unwrap_or(NONE)
     }
 
     /// Forgets a connection.
@@ -363,16 +359,15 @@ impl<H> Table<H> {
     }
 
     fn leave_key(&mut self, index: u32) {
-        let Some(entry) = self.get(index) else { return };
+        let (Some(entry), Some(hash)) = (self.get(index), self.hash_at(index)) else { return };
         let (key, older) = (entry.connection.key(), entry.older);
-        let hash = self.hash(&key);
-        if let Ok(mut newest) = self.by_key.find_entry(hash, |&i| i == index) {
-            if older == NONE {
-                newest.remove();
-            } else {
-                *newest.get_mut() = older;
-            }
-            return;
+        if self.keys.take(hash, |&i| i == index).is_some() {
+            let which = match self.get(older).map(|entry| entry.transport) {
+                None => return,
+                Some(Transport::Over(_)) => Which::Remembered,
+                Some(Transport::Live(_) | Transport::Message) => Which::Active,
+            };
+            return self.keys.insert(which, hash, older, key_of(&self.entries));
         }
         let newer = self.of_key(&key).find(|&i| self.get(i).is_some_and(|e| e.older == index));
         if let Some(newer) = newer.and_then(|newer| self.entries.get_mut(newer)) {
@@ -409,6 +404,17 @@ impl<H> Table<H> {
         }
         self.lists[list as usize].len -= 1;
     }
+}
+
+/// Has a connection this key?
+#[inline]
+fn has_key<H>(entries: &Paged<Entry<H>>, key: &FlowKey) -> impl Fn(&u32) -> bool {
+    move |&index| entries.get(index).is_some_and(|entry| entry.connection.has_key(key))
+}
+
+/// The keys of all connections.
+fn key_of<H>(entries: &Paged<Entry<H>>) -> impl Fn(u32) -> Option<FlowKey> {
+    move |index| Some(entries.get(index)?.connection.key())
 }
 
 #[cfg(test)]

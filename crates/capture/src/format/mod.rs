@@ -128,9 +128,8 @@ impl ByteOrder {
     #[inline]
     pub(crate) fn u32s(self, bytes: &[u8]) -> [u32; 4] {
         let bytes = bytes.first_chunk::<16>().unwrap_or(&[0; 16]);
-        let numbers = std::array::from_fn(|i| {
-            u32::from_le_bytes(std::array::from_fn(|k| bytes[4 * i + k]))
-        });
+        let numbers =
+            std::array::from_fn(|i| u32::from_le_bytes(std::array::from_fn(|k| bytes[4 * i + k])));
         match self {
             Self::Little => numbers,
             Self::Big => numbers.map(u32::swap_bytes),
