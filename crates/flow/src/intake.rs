@@ -37,7 +37,7 @@ struct Rest {
 impl Intake {
     /// One that holds at most as many bytes of fragments as `config` allows.
     pub fn new(config: &Config) -> Self {
-        let defragmenter = Defragmenter::new(config.limits.fragments);
+        let defragmenter = Defragmenter::new(config.limits.fragments, config.limits.fragment_wait);
         Self {
             defragmenter,
             vlan_keys: config.vlan_keys,
