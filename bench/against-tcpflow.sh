@@ -27,7 +27,7 @@ cargo build --quiet --release --locked -p pcap2conn -p pcap2conn-bench
 scratch=$(mktemp -d -p "${SCRATCH:-/dev/shm}" pcap2conn-bench.XXXXXX)
 trap 'rm -rf "$scratch"' EXIT
 
-target/release/web-mix --connections "$connections" "$scratch/mix.pcap"
+target/release/make-capture web --connections "$connections" "$scratch/mix.pcap"
 tcpflow --version || true # it gives 1
 "$program" --version
 echo
