@@ -1,10 +1,13 @@
 # make demo     sets up, builds, runs the program on an example and shows what came out
 # make test     sets up, then formatting, lints, documentation, all tests
-# make bench    measures beside tcpflow
+# make bench    measures beside cp, tcpflow, tshark and bare loops (ARGS="--quick web": bench/run.py --help)
+# make microbench          times decoding, connections, reassembly and output, each by itself
+# make check-instructions  counts instructions, a part of make test
 #
 # On Debian and Ubuntu with Rust, nothing has to be installed before.
 
-.PHONY: help demo test bench release setup fmt lint doc unit doctest python check-corpus clean
+.PHONY: help demo test bench microbench release setup fmt lint doc unit doctest python check-corpus \
+    check-instructions clean
 .NOTPARALLEL:
 
 CARGO_FLAGS := --locked
@@ -16,12 +19,15 @@ help:
 demo: release
 	@scripts/demo.sh
 
-test: setup fmt lint doc unit doctest release python check-corpus
+test: setup fmt lint doc unit doctest release python check-corpus check-instructions
 	@echo "make test: all passed"
 
 bench: release
 	@scripts/install.sh bench
-	bench/against-tcpflow.sh
+	python3 bench/run.py $(ARGS)
+
+microbench:
+	cargo bench $(CARGO_FLAGS) -p pcap2conn-wire -p pcap2conn-flow -p pcap2conn-sink $(ARGS)
 
 release:
 	@scripts/install.sh build
@@ -68,6 +74,9 @@ python: release
 
 check-corpus: release
 	@scripts/check-corpus.sh
+
+check-instructions: release
+	@bench/instructions.sh
 
 clean:
 	cargo clean

@@ -60,6 +60,7 @@ test)
     need tcpdump tcpdump
     need tcpflow tcpflow
     need ip iproute2
+    need valgrind valgrind
     [ ${#wanted[@]} = 0 ] && exit 0
     if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
         echo "not installed (needs root and apt-get): ${wanted[*]}; tests that use them are skipped"
@@ -70,6 +71,8 @@ test)
 bench)
     need python3 python3
     need tcpflow tcpflow
+    need tshark tshark
+    need strace strace
     [ -x /usr/bin/time ] || wanted+=(time)
     [ ${#wanted[@]} = 0 ] && exit 0
     may_install && install || { echo "please install: ${wanted[*]}" >&2; exit 1; }

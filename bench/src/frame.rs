@@ -1,6 +1,4 @@
-//! Ethernet frames with IPv4 and TCP, as pcap records.
-
-use std::io::{self, Write};
+//! Ethernet frames with IPv4 and TCP or UDP.
 
 use crate::checksum::Sum;
 
@@ -14,15 +12,47 @@ pub(crate) const ACK: u8 = 0x10;
 
 const ETHERNET: usize = 14;
 const IPV4: usize = 20;
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+
+/// Clients, each with its own address; a connection's number gives its client and port.
+const CLIENTS: u32 = 250;
+const FIRST_PORT: u16 = 1024;
+/// More would use a client's port a second time.
+pub(crate) const MAX_CONNECTIONS: u32 = CLIENTS * 64_000;
 
 /// One end of a connection.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct End {
     pub(crate) address: [u8; 4],
     pub(crate) port: u16,
 }
 
+impl End {
+    /// The client of connection `number`, which no other connection has.
+    pub(crate) fn client(number: u32) -> Self {
+        Self {
+            address: [198, 18, 0, 1 + (number % CLIENTS) as u8],
+            port: FIRST_PORT + (number / CLIENTS) as u16,
+        }
+    }
+
+    /// A server, the `host`th from 0, at most 253.
+    pub(crate) fn server(host: u32, port: u16) -> Self {
+        Self { address: [198, 19, 0, 1 + host as u8], port }
+    }
+}
+
+/// What a frame can be made of.
+pub(crate) trait Packet {
+    /// Appends the frame.
+    fn build(&self, frame: &mut Vec<u8>);
+    /// What it carries.
+    fn payload(&self) -> &[u8];
+}
+
 /// What differs between the segments of one direction.
+#[derive(Clone, Copy)]
 pub(crate) struct Segment<'a> {
     pub(crate) from: End,
     pub(crate) to: End,
@@ -36,77 +66,86 @@ pub(crate) struct Segment<'a> {
     pub(crate) payload: &'a [u8],
 }
 
-/// The header of a pcap file: microseconds, little endian, Ethernet.
-pub(crate) fn write_file_header(out: &mut impl Write) -> io::Result<()> {
-    let mut header = Vec::with_capacity(24);
-    header.extend(0xA1B2_C3D4_u32.to_le_bytes());
-    header.extend(2u16.to_le_bytes());
-    header.extend(4u16.to_le_bytes());
-    header.extend([0; 8]); // time zone and accuracy, unused
-    header.extend(262_144_u32.to_le_bytes());
-    header.extend(1u32.to_le_bytes());
-    out.write_all(&header)
+impl Packet for Segment<'_> {
+    fn build(&self, frame: &mut Vec<u8>) {
+        let options = options(self);
+        let tcp = 20 + options.len();
+        let start = ip(frame, self.from, self.to, self.number, TCP, tcp + self.payload.len());
+        frame.extend(self.from.port.to_be_bytes());
+        frame.extend(self.to.port.to_be_bytes());
+        frame.extend(self.sequence.to_be_bytes());
+        frame.extend(self.acknowledgement.to_be_bytes());
+        frame.extend([((tcp / 4) as u8) << 4, self.flags]);
+        frame.extend(502u16.to_be_bytes()); // window, scaled by 128
+        frame.extend([0; 4]); // checksum to come, no urgent data
+        frame.extend(options);
+        frame.extend(self.payload);
+        let sum = checksum(self.from, self.to, TCP, &frame[start..]);
+        frame[start + 16..start + 18].copy_from_slice(&sum.to_be_bytes());
+    }
+
+    fn payload(&self) -> &[u8] {
+        self.payload
+    }
 }
 
-/// Writes the record of a segment captured `micros` after 1970; `frame` is scratch space. Returns
-/// the record's length.
-pub(crate) fn write_record(
-    out: &mut impl Write,
-    micros: u64,
-    segment: &Segment<'_>,
-    frame: &mut Vec<u8>,
-) -> io::Result<usize> {
-    frame.clear();
-    build(segment, frame);
-    let length = (frame.len() as u32).to_le_bytes();
-    let mut header = [0; 16];
-    header[0..4].copy_from_slice(&((micros / 1_000_000) as u32).to_le_bytes());
-    header[4..8].copy_from_slice(&((micros % 1_000_000) as u32).to_le_bytes());
-    header[8..12].copy_from_slice(&length);
-    header[12..16].copy_from_slice(&length);
-    out.write_all(&header)?;
-    out.write_all(frame)?;
-    Ok(header.len() + frame.len())
+/// A UDP datagram.
+pub(crate) struct Datagram<'a> {
+    pub(crate) from: End,
+    pub(crate) to: End,
+    /// IP identification.
+    pub(crate) number: u16,
+    pub(crate) payload: &'a [u8],
 }
 
-fn build(segment: &Segment<'_>, frame: &mut Vec<u8>) {
+impl Packet for Datagram<'_> {
+    fn build(&self, frame: &mut Vec<u8>) {
+        let udp = 8 + self.payload.len();
+        let start = ip(frame, self.from, self.to, self.number, UDP, udp);
+        frame.extend(self.from.port.to_be_bytes());
+        frame.extend(self.to.port.to_be_bytes());
+        frame.extend((udp as u16).to_be_bytes());
+        frame.extend([0; 2]); // checksum to come
+        frame.extend(self.payload);
+        let sum = checksum(self.from, self.to, UDP, &frame[start..]);
+        // 0 would mean that there is none (RFC 768).
+        let sum = if sum == 0 { 0xFFFF } else { sum };
+        frame[start + 6..start + 8].copy_from_slice(&sum.to_be_bytes());
+    }
+
+    fn payload(&self) -> &[u8] {
+        self.payload
+    }
+}
+
+/// Appends the headers of Ethernet and IPv4; where what they carry begins.
+fn ip(frame: &mut Vec<u8>, from: End, to: End, number: u16, protocol: u8, carried: usize) -> usize {
     let mac = |end: End| {
         let [a, b, c, d] = end.address;
         [0x02, 0, a, b, c, d]
     };
-    frame.extend(mac(segment.to));
-    frame.extend(mac(segment.from));
+    frame.extend(mac(to));
+    frame.extend(mac(from));
     frame.extend(0x0800_u16.to_be_bytes());
-
-    let options = options(segment);
-    let tcp = 20 + options.len();
-    let total = (IPV4 + tcp + segment.payload.len()) as u16;
     frame.extend([0x45, 0]);
-    frame.extend(total.to_be_bytes());
-    frame.extend(segment.number.to_be_bytes());
-    frame.extend([0x40, 0, 64, 6, 0, 0]); // do not fragment, time to live, TCP, checksum to come
-    frame.extend(segment.from.address);
-    frame.extend(segment.to.address);
+    frame.extend(((IPV4 + carried) as u16).to_be_bytes());
+    frame.extend(number.to_be_bytes());
+    frame.extend([0x40, 0, 64, protocol, 0, 0]); // do not fragment, time to live, checksum to come
+    frame.extend(from.address);
+    frame.extend(to.address);
     let sum = Sum::default().bytes(&frame[ETHERNET..]).finish();
     frame[ETHERNET + 10..ETHERNET + 12].copy_from_slice(&sum.to_be_bytes());
+    frame.len()
+}
 
-    let start = frame.len();
-    frame.extend(segment.from.port.to_be_bytes());
-    frame.extend(segment.to.port.to_be_bytes());
-    frame.extend(segment.sequence.to_be_bytes());
-    frame.extend(segment.acknowledgement.to_be_bytes());
-    frame.extend([((tcp / 4) as u8) << 4, segment.flags]);
-    frame.extend(502u16.to_be_bytes()); // window, scaled by 128
-    frame.extend([0; 4]); // checksum to come, no urgent data
-    frame.extend(options);
-    frame.extend(segment.payload);
-    let sum = Sum::default()
-        .bytes(&segment.from.address)
-        .bytes(&segment.to.address)
-        .number(6 + (frame.len() - start) as u32)
-        .bytes(&frame[start..])
-        .finish();
-    frame[start + 16..start + 18].copy_from_slice(&sum.to_be_bytes());
+/// The checksum of a transport header and what it carries.
+fn checksum(from: End, to: End, protocol: u8, carried: &[u8]) -> u16 {
+    Sum::default()
+        .bytes(&from.address)
+        .bytes(&to.address)
+        .number(u32::from(protocol) + carried.len() as u32)
+        .bytes(carried)
+        .finish()
 }
 
 /// As Linux sends them: with SYN maximum segment size 1460, SACK permitted, timestamps and window
@@ -132,44 +171,55 @@ mod tests {
     use super::*;
     use etherparse::{NetSlice, SlicedPacket, TransportSlice};
 
-    fn record(flags: u8, payload: &[u8]) -> Vec<u8> {
-        let mut out = Vec::new();
-        let segment = Segment {
-            from: End { address: [198, 18, 0, 1], port: 1024 },
-            to: End { address: [198, 19, 0, 9], port: 80 },
-            sequence: 0xFFFF_FFFE,
-            acknowledgement: 7,
-            flags,
-            number: 5,
-            clock: (1, 2),
-            payload,
-        };
-        let length = write_record(&mut out, 3_000_004, &segment, &mut Vec::new()).unwrap();
-        assert_eq!(length, out.len());
-        out
-    }
+    const FROM: End = End { address: [198, 18, 0, 1], port: 1024 };
+    const TO: End = End { address: [198, 19, 0, 9], port: 80 };
 
-    #[test]
-    fn a_record_has_its_time_and_length() {
-        let made = record(ACK, b"odd");
-        assert_eq!(made[..16], [3, 0, 0, 0, 4, 0, 0, 0, 69, 0, 0, 0, 69, 0, 0, 0]);
-        assert_eq!(made.len(), 16 + 69);
-        assert_eq!(record(SYN, b"").len(), 16 + 74);
-        assert_eq!(record(ACK, &[0; SEGMENT]).len(), 16 + 1514);
+    fn check(packet: &impl Packet) {
+        let mut frame = Vec::new();
+        packet.build(&mut frame);
+        let decoded = SlicedPacket::from_ethernet(&frame).unwrap();
+        let Some(NetSlice::Ipv4(ip)) = decoded.net else { panic!("no IPv4") };
+        let header = ip.header().to_header();
+        assert_eq!(header.header_checksum, header.calc_header_checksum());
+        match decoded.transport {
+            Some(TransportSlice::Tcp(tcp)) => {
+                let sum = tcp.calc_checksum_ipv4(header.source, header.destination);
+                assert_eq!(tcp.checksum(), sum.unwrap());
+                assert_eq!(tcp.payload(), packet.payload());
+            }
+            Some(TransportSlice::Udp(udp)) => {
+                let read = udp.to_header();
+                assert_eq!(read.checksum, read.calc_checksum_ipv4(&header, udp.payload()).unwrap());
+                assert_eq!(udp.payload(), packet.payload());
+            }
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
     fn checksums_are_right() {
         for payload in [&b""[..], b"odd", b"even", &[0xFF; SEGMENT]] {
-            let made = record(PSH | ACK, payload);
-            let packet = SlicedPacket::from_ethernet(&made[16..]).unwrap();
-            let Some(NetSlice::Ipv4(ip)) = packet.net else { panic!("no IPv4") };
-            let Some(TransportSlice::Tcp(tcp)) = packet.transport else { panic!("no TCP") };
-            let header = ip.header().to_header();
-            let (from, to) = (header.source, header.destination);
-            assert_eq!(header.header_checksum, header.calc_header_checksum());
-            assert_eq!(tcp.checksum(), tcp.calc_checksum_ipv4(from, to).unwrap());
-            assert_eq!(tcp.payload(), payload);
+            check(&Segment {
+                from: FROM,
+                to: TO,
+                sequence: 0xFFFF_FFFE,
+                acknowledgement: 7,
+                flags: PSH | ACK,
+                number: 5,
+                clock: (1, 2),
+                payload,
+            });
+            check(&Datagram { from: FROM, to: TO, number: 6, payload });
         }
+    }
+
+    #[test]
+    fn a_datagram_whose_sum_is_zero_says_so() {
+        let mut frame = Vec::new();
+        Datagram { from: FROM, to: TO, number: 6, payload: &[0, 0] }.build(&mut frame);
+        let sum = u16::from_be_bytes([frame[40], frame[41]]);
+        // With its own checksum as payload, a datagram's sum becomes that of nothing.
+        Datagram { from: FROM, to: TO, number: 6, payload: &sum.to_be_bytes() }.build(&mut frame);
+        assert_eq!(frame[44 + 40..44 + 42], [0xFF, 0xFF]);
     }
 }

@@ -2,47 +2,42 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::io::{self, Write};
+use std::io;
 
 use crate::conversation::Conversation;
-use crate::frame::{self, End};
+use crate::frame::End;
 use crate::random::Random;
+use crate::writer::{Recorder, START};
 
-/// Clients, each with its own address; a connection's number gives its client and port.
-const CLIENTS: u32 = 250;
-const FIRST_PORT: u16 = 1024;
-/// More would use a client's port a second time.
-pub(crate) const MAX_CONNECTIONS: u32 = CLIENTS * 64_000;
-/// Bodies are cut from random text of this many bytes.
+/// Bodies are cut from so many random bytes.
 const POOL: usize = 1 << 20;
-/// 2026-07-06 10:00:00 UTC, in microseconds.
-const START: u64 = 1_783_332_000_000_000;
+
+/// How long the bodies of responses are, in bytes.
+#[derive(Clone, Copy)]
+pub(crate) enum Bodies {
+    /// As of web pages, with this mean.
+    Around(u32),
+    /// All the same.
+    Exactly(u32),
+}
 
 /// What to make.
 pub(crate) struct Mix {
     pub(crate) connections: u32,
-    /// Bytes, of a response's body.
-    pub(crate) mean_body: u32,
+    pub(crate) bodies: Bodies,
+    /// Bodies of bytes of all values, not text.
+    pub(crate) binary: bool,
+    /// Most connections open at once.
     pub(crate) at_once: u32,
     pub(crate) seed: u64,
 }
 
-/// What was made.
-#[derive(Default)]
-pub(crate) struct Made {
-    pub(crate) packets: u64,
-    pub(crate) payload: u64,
-    pub(crate) bytes: u64,
-}
-
 impl Mix {
-    /// Writes the whole capture.
-    pub(crate) fn write(&self, out: &mut impl Write) -> io::Result<Made> {
+    /// Tells the whole capture.
+    pub(crate) fn write(&self, recorder: &mut impl Recorder) -> io::Result<()> {
         let mut random = Random::new(self.seed);
-        let pool = text(&mut random);
-        let (mut scratch, mut frame) = (Vec::new(), Vec::new());
-        let mut made = Made { bytes: 24, ..Made::default() };
-        frame::write_file_header(out)?;
+        let pool = if self.binary { random.bytes(POOL) } else { random.text(POOL) };
+        let mut scratch = Vec::new();
 
         let mut waiting = BinaryHeap::new();
         let mut open: Vec<Conversation> = Vec::new();
@@ -55,12 +50,8 @@ impl Mix {
             begun += 1;
         }
         while let Some(Reverse((now, place))) = waiting.pop() {
-            let wait = open[place].advance(now, &pool, &mut scratch, |segment| {
-                made.packets += 1;
-                made.payload += segment.payload.len() as u64;
-                made.bytes += frame::write_record(out, now, segment, &mut frame)? as u64;
-                Ok::<(), io::Error>(())
-            })?;
+            let wait = open[place]
+                .advance(now, &pool, &mut scratch, |segment| recorder.record(now, segment))?;
             match wait {
                 // A little jitter, as a wire has it.
                 Some(wait) => waiting.push(Reverse((now + wait + random.next() % 4, place))),
@@ -72,63 +63,41 @@ impl Mix {
                 None => {}
             }
         }
-        Ok(made)
+        Ok(())
     }
 
     fn begin(&self, number: u32, random: &mut Random) -> Conversation {
-        let client = End {
-            address: [198, 18, 0, 1 + (number % CLIENTS) as u8],
-            port: FIRST_PORT + (number / CLIENTS) as u16,
+        let server = End::server(random.below(200), 80);
+        let body = match self.bodies {
+            Bodies::Exactly(size) => size as usize,
+            Bodies::Around(mean) => page(f64::from(mean), random),
         };
-        let server = End { address: [198, 19, 0, 1 + random.below(200) as u8], port: 80 };
-        // Most pages are small, some are not: four fifths around half the mean, the rest around
-        // three times the mean.
-        let mean = f64::from(self.mean_body);
-        let around = if random.below(5) == 0 { 3.0 * mean } else { 0.5 * mean };
-        // At most 30 means: the largest page then stays far below 4 GiB.
-        let body = random.exponential(around).min(30.0 * mean) as usize;
-        Conversation::new(client, server, body, random)
+        Conversation::new(End::client(number), server, body, random)
     }
 }
 
-/// Random printable text.
-fn text(random: &mut Random) -> Vec<u8> {
-    (0..POOL).map(|_| b' ' + random.below(95) as u8).collect()
+/// The size of a page. Most pages are small, some are not: four fifths around half the mean, the rest
+/// around three times the mean.
+fn page(mean: f64, random: &mut Random) -> usize {
+    let around = if random.below(5) == 0 { 3.0 * mean } else { 0.5 * mean };
+    // At most 30 means: the largest page then stays far below 4 GiB.
+    random.exponential(around).min(30.0 * mean) as usize
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::{HashMap, HashSet};
 
-    use etherparse::{NetSlice, SlicedPacket, TransportSlice};
-    use pcap_parser::{PcapBlockOwned, PcapError, create_reader};
-
     use super::*;
+    use crate::testing::{each_segment, made};
+    use crate::writer::Made;
 
     fn make(mix: &Mix) -> (Vec<u8>, Made) {
-        let mut out = Vec::new();
-        let made = mix.write(&mut out).unwrap();
-        (out, made)
+        made(|writer| mix.write(writer))
     }
 
-    /// Calls `see` with the microseconds and the bytes of every frame.
-    fn each_frame(capture: &[u8], mut see: impl FnMut(u64, &[u8])) {
-        let mut reader = create_reader(1 << 16, capture).unwrap();
-        loop {
-            match reader.next() {
-                Ok((offset, block)) => {
-                    if let PcapBlockOwned::Legacy(record) = block {
-                        let micros =
-                            u64::from(record.ts_sec) * 1_000_000 + u64::from(record.ts_usec);
-                        see(micros, record.data);
-                    }
-                    reader.consume(offset);
-                }
-                Err(PcapError::Eof) => return,
-                Err(PcapError::Incomplete(_)) => reader.refill().unwrap(),
-                Err(error) => panic!("{error:?}"),
-            }
-        }
+    fn web(connections: u32, mean_body: u32, at_once: u32, seed: u64) -> Mix {
+        Mix { connections, bodies: Bodies::Around(mean_body), binary: false, at_once, seed }
     }
 
     /// One direction as a receiver sees it: its first sequence number and its bytes.
@@ -139,22 +108,23 @@ mod tests {
         fin: bool,
     }
 
+    impl Direction {
+        /// The sequence number after what was sent.
+        fn next(&self) -> u32 {
+            self.first.wrapping_add(self.bytes.len() as u32 + u32::from(self.fin))
+        }
+    }
+
     #[test]
     fn every_connection_is_whole_and_in_order() {
-        let mix = Mix { connections: 120, mean_body: 20_000, at_once: 10, seed: 3 };
-        let (capture, made) = make(&mix);
+        let (capture, made) = make(&web(120, 20_000, 10, 3));
         let mut directions: HashMap<(End, End), Direction> = HashMap::new();
         let (mut packets, mut last, mut most) = (0, 0, 0);
         let mut open: HashSet<(End, End)> = HashSet::new();
-        each_frame(&capture, |micros, data| {
+        each_segment(&capture, |micros, from, to, tcp| {
             packets += 1;
             assert!(micros >= last, "time steps back");
             last = micros;
-            let packet = SlicedPacket::from_ethernet(data).unwrap();
-            let Some(NetSlice::Ipv4(ip)) = packet.net else { panic!("no IPv4") };
-            let Some(TransportSlice::Tcp(tcp)) = packet.transport else { panic!("no TCP") };
-            let from = End { address: ip.header().source(), port: tcp.source_port() };
-            let to = End { address: ip.header().destination(), port: tcp.destination_port() };
             let key = if from.port == 80 { (to, from) } else { (from, to) };
             if tcp.syn() {
                 open.insert(key);
@@ -164,9 +134,7 @@ mod tests {
                 assert!(known.is_none(), "{from:?} is used twice");
             } else {
                 let way = directions.get_mut(&(from, to)).expect("data before SYN");
-                let fin_before = u32::from(way.fin);
-                let next = way.first.wrapping_add(way.bytes.len() as u32 + fin_before);
-                assert_eq!(tcp.sequence_number(), next);
+                assert_eq!(tcp.sequence_number(), way.next());
                 assert!(tcp.payload().is_empty() || !way.fin, "data after FIN");
                 way.bytes.extend_from_slice(tcp.payload());
                 way.fin |= tcp.fin();
@@ -177,15 +145,12 @@ mod tests {
             }
             if tcp.ack() && !tcp.syn() {
                 let back = &directions[&(to, from)];
-                let sent = back.bytes.len() as u32 + u32::from(back.fin);
-                let behind =
-                    back.first.wrapping_add(sent).wrapping_sub(tcp.acknowledgment_number());
-                assert!(behind <= sent, "acknowledges what was not sent");
+                let behind = back.next().wrapping_sub(tcp.acknowledgment_number());
+                assert!(behind <= back.next().wrapping_sub(back.first), "acknowledges too much");
             }
         });
         assert_eq!((packets, capture.len() as u64), (made.packets, made.bytes));
-        assert_eq!(directions.len(), 240);
-        assert_eq!(most, 10);
+        assert_eq!((directions.len(), most), (240, 10));
         for ((from, _), way) in &directions {
             assert!(way.fin);
             let text = String::from_utf8(way.bytes.clone()).unwrap();
@@ -202,15 +167,29 @@ mod tests {
 
     #[test]
     fn the_same_seed_gives_the_same_capture_and_another_another() {
-        let mix = |seed| make(&Mix { connections: 30, mean_body: 5700, at_once: 7, seed }).0;
+        let mix = |seed| make(&web(30, 5700, 7, seed)).0;
         assert!(mix(5) == mix(5));
         assert!(mix(5) != mix(6));
     }
 
     #[test]
     fn the_defaults_make_about_7500_bytes_a_connection() {
-        let made = make(&Mix { connections: 4000, mean_body: 5700, at_once: 500, seed: 1 }).1;
-        let each = made.bytes / 4000;
+        let each = make(&web(4000, 5700, 500, 1)).1.bytes / 4000;
         assert!((7000..8000).contains(&each), "{each} bytes a connection");
+    }
+
+    #[test]
+    fn exact_bodies_of_bytes_of_all_values() {
+        let bodies = Bodies::Exactly(100_000);
+        let mix = Mix { connections: 2, bodies, binary: true, at_once: 2, seed: 1 };
+        let mut sent: HashMap<End, Vec<u8>> = HashMap::new();
+        each_segment(&make(&mix).0, |_, from, _, tcp| {
+            sent.entry(from).or_default().extend(tcp.payload());
+        });
+        for (_, bytes) in sent.iter().filter(|(from, _)| from.port == 80) {
+            let head = bytes.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;
+            assert_eq!(bytes.len() - head, 100_000);
+            assert_eq!(bytes[head..].iter().collect::<HashSet<_>>().len(), 256);
+        }
     }
 }

@@ -28,6 +28,22 @@ impl Random {
         ((u64::from(self.next_u32()) * u64::from(end)) >> 32) as u32
     }
 
+    /// True in so many of a hundred cases.
+    pub(crate) fn chance(&mut self, percent: f64) -> bool {
+        // A 53-bit number below 1.
+        ((self.next() >> 11) as f64 / (1u64 << 53) as f64) * 100.0 < percent
+    }
+
+    /// Printable text.
+    pub(crate) fn text(&mut self, length: usize) -> Vec<u8> {
+        (0..length).map(|_| b' ' + self.below(95) as u8).collect()
+    }
+
+    /// Bytes of all values.
+    pub(crate) fn bytes(&mut self, length: usize) -> Vec<u8> {
+        (0..length).map(|_| self.next() as u8).collect()
+    }
+
     /// A number of an exponential distribution with this mean.
     pub(crate) fn exponential(&mut self, mean: f64) -> f64 {
         // 53 bits, moved away from 0, whose logarithm is infinite.
@@ -67,5 +83,14 @@ mod tests {
         }
         assert_eq!(seen, [true; 5]);
         assert_eq!(random.below(0), 0);
+    }
+
+    #[test]
+    fn chances_are_in_percent() {
+        let mut random = Random::new(7);
+        let hits = (0..100_000).filter(|_| random.chance(0.5)).count();
+        assert!((450..550).contains(&hits), "{hits}");
+        assert!((0..1000).all(|_| random.chance(100.0)));
+        assert!((0..1000).all(|_| !random.chance(0.0)));
     }
 }
