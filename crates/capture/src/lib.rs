@@ -26,6 +26,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod block;
 mod error;
 mod filter;
 mod format;
@@ -38,6 +39,7 @@ mod reader;
 mod testing;
 mod window;
 
+pub use block::Block;
 pub use error::{ReadError, Reason};
 pub use filter::{Filter, FilterError, Verdict};
 pub use inputs::{Input, Inputs, InputsError, Order};

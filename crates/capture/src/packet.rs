@@ -1,9 +1,10 @@
 //! One record of a capture.
 
+use crate::Block;
 use wire::{LinkType, Timestamp};
 
 /// One captured packet, borrowed from its [`Reader`](crate::Reader) until the next one is asked for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Packet<'a> {
     /// What the first byte is; `None` where a pcapng packet names an interface that its section
     /// does not describe.
@@ -23,4 +24,6 @@ pub struct Packet<'a> {
     pub number: u64,
     /// Where its record begins in the file, in bytes.
     pub offset: u64,
+    /// The block that its bytes stand in.
+    pub block: &'a Block,
 }

@@ -3,6 +3,7 @@
 //! Plain `read(2)` into one buffer was measured against `mmap` for a header walk of a page-cached
 //! file: 8–11 against 5–7 GB/s; and a file that shrinks under `mmap` kills the process.
 
+use crate::Block;
 use std::io::{self, ErrorKind, Read};
 
 /// The longest record that is believed, in bytes. IP ends at 64 KiB and a BIG TCP segment at 512 KiB,
@@ -17,11 +18,13 @@ pub(crate) const WINDOW: usize = 256 * 1024;
 /// A part of the source's bytes, with where they stand in it.
 pub(crate) struct Window {
     source: Box<dyn Read + Send>,
-    buffer: Vec<u8>,
-    /// Where unread bytes begin and end in `buffer`.
+    block: Block,
+    /// Blocks that others had clones of when this window left them.
+    left: Vec<Block>,
+    /// Where unread bytes begin and end in the block.
     start: usize,
     end: usize,
-    /// Where `buffer[0]` stands in the source.
+    /// Where the block's first byte stands in the source.
     base: u64,
     /// How much is read at once.
     chunk: usize,
@@ -31,8 +34,8 @@ pub(crate) struct Window {
 impl Window {
     /// A window of `chunk` bytes that nothing was read into yet.
     pub(crate) fn new(source: Box<dyn Read + Send>, chunk: usize) -> Self {
-        let buffer = vec![0; chunk];
-        Self { source, buffer, start: 0, end: 0, base: 0, chunk, finished: false }
+        let (block, left) = (Block::new(chunk), Vec::new());
+        Self { source, block, left, start: 0, end: 0, base: 0, chunk, finished: false }
     }
 
     /// How many bytes of the source were consumed: the position of the next one.
@@ -43,7 +46,7 @@ impl Window {
     /// The bytes that were read and not consumed.
     #[inline]
     pub(crate) fn bytes(&self) -> &[u8] {
-        &self.buffer[self.start..self.end]
+        &self.block.bytes()[self.start..self.end]
     }
 
     /// Makes at least `wanted` bytes available; `false` when the source ends before that.
@@ -58,12 +61,10 @@ impl Window {
     #[cold]
     #[inline(never)]
     fn refill(&mut self, wanted: usize) -> io::Result<bool> {
-        self.buffer.copy_within(self.start..self.end, 0);
-        self.base += self.start as u64;
-        self.end -= self.start;
-        self.start = 0;
-        if self.buffer.len() < wanted {
-            self.buffer.resize(wanted.max(self.chunk), 0);
+        let buffer = self.bring_to_front();
+        if buffer.len() < wanted {
+            let size = wanted.max(self.chunk);
+            self.bring_to_front().resize(size, 0);
         }
         while self.end < wanted {
             if self.read_some()? == 0 {
@@ -73,13 +74,48 @@ impl Window {
         Ok(true)
     }
 
+    /// Moves the unread bytes to the front of a block that nobody else has: this one, or another.
+    fn bring_to_front(&mut self) -> &mut Vec<u8> {
+        let unread = self.start..self.end;
+        self.base += self.start as u64;
+        (self.start, self.end) = (0, unread.len());
+        if self.block.get_mut().is_none() {
+            let mut next = self.another(unread.len());
+            if let Some(buffer) = next.get_mut() {
+                buffer[..unread.len()].copy_from_slice(&self.block.bytes()[unread.clone()]);
+            }
+            self.left.push(std::mem::replace(&mut self.block, next));
+            return self.block.get_mut().expect("it was just taken by nobody else");
+        }
+        let buffer = self.block.get_mut().expect("nobody else has it: that was just asked");
+        buffer.copy_within(unread, 0);
+        buffer
+    }
+
+    /// A block with room for `least` bytes: one that was left, when all have let go of it, or a new
+    /// one. Whoever hands blocks on waits for those who use them, so that there are never many.
+    fn another(&mut self, least: usize) -> Block {
+        let free = self
+            .left
+            .iter_mut()
+            .position(|block| block.get_mut().is_some_and(|buffer| buffer.len() >= least));
+        match free {
+            Some(place) => self.left.swap_remove(place),
+            None => Block::new(least.max(self.chunk)),
+        }
+    }
+
     /// One read behind the bytes there are; 0 at the end of the source, and ever after.
     fn read_some(&mut self) -> io::Result<usize> {
         while !self.finished {
             // A buffer that one huge record has grown is not filled whole again: it would no
             // longer fit the cache.
-            let room = self.buffer.len().min(self.end + self.chunk);
-            match self.source.read(&mut self.buffer[self.end..room]) {
+            let Some(buffer) = self.block.get_mut() else {
+                self.bring_to_front();
+                continue;
+            };
+            let room = buffer.len().min(self.end + self.chunk);
+            match self.source.read(&mut buffer[self.end..room]) {
                 Ok(0) => self.finished = true,
                 Ok(read) => {
                     // `Read` is a safe trait: its answer may be wrong.
@@ -94,12 +130,12 @@ impl Window {
         Ok(0)
     }
 
-    /// Takes `length` bytes, which [`need`](Self::need) has made available.
+    /// Takes `length` bytes, which [`need`](Self::need) has made available, and the block they stand in.
     #[inline]
-    pub(crate) fn take(&mut self, length: usize) -> &[u8] {
+    pub(crate) fn take(&mut self, length: usize) -> (&[u8], &Block) {
         let start = self.start;
         self.start = (start + length).min(self.end);
-        &self.buffer[start..self.start]
+        (&self.block.bytes()[start..self.start], &self.block)
     }
 
     /// Passes over `length` bytes without holding them; returns how many there were.
@@ -133,10 +169,10 @@ mod tests {
     }
 
     #[test]
-    fn the_tail_moves_to_the_front_and_positions_stay() {
+    fn the_tail_moves_bring_to_front_and_positions_stay() {
         let mut window = numbered(10);
         assert!(window.need(7).unwrap());
-        assert_eq!(window.take(7), [0, 1, 2, 3, 4, 5, 6]);
+        assert_eq!(window.take(7).0, [0, 1, 2, 3, 4, 5, 6]);
         assert!(window.need(10).unwrap());
         assert_eq!(window.position(), 7);
         assert_eq!(window.bytes(), [7, 8, 9, 10, 11, 12, 13, 14, 15, 16]);
@@ -146,8 +182,8 @@ mod tests {
     fn a_record_larger_than_the_window_makes_it_grow_to_the_record_only() {
         let mut window = numbered(10);
         assert!(window.need(100).unwrap());
-        assert_eq!((window.bytes().len(), window.buffer.len()), (100, 100));
-        assert_eq!(window.take(100)[99], 99);
+        assert_eq!((window.bytes().len(), window.block.bytes().len()), (100, 100));
+        assert_eq!(window.take(100).0[99], 99);
     }
 
     #[test]
@@ -188,5 +224,30 @@ mod tests {
         assert!(window.need(1).unwrap());
         let mut window = Window::new(Box::new(Fails(vec![ErrorKind::Other])), 10);
         assert_eq!(window.need(1).unwrap_err().kind(), ErrorKind::Other);
+    }
+
+    #[test]
+    fn a_block_that_somebody_has_keeps_its_bytes_and_is_used_again_later() {
+        let mut window = numbered(10);
+        let mut kept = Vec::new();
+        for n in 0..25 {
+            assert!(window.need(10).unwrap());
+            let (bytes, block) = window.take(10);
+            let first = bytes[0];
+            assert_eq!(first, n * 10);
+            kept.push((block.clone(), n));
+            // Three are in use at a time.
+            if kept.len() > 3 {
+                let (block, n) = kept.remove(0);
+                assert!(block.bytes().starts_with(&[n * 10, n * 10 + 1]));
+            }
+        }
+        assert!(window.left.len() <= 4, "{}", window.left.len());
+        assert_eq!(window.position(), 250);
+        drop(kept);
+        // Alone again, it stays with one.
+        let before = window.block.clone();
+        assert!(!window.need(10).unwrap());
+        assert!(!window.block.is(&before));
     }
 }

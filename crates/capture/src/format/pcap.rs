@@ -58,7 +58,7 @@ impl Pcap {
         if !window.need(FILE_HEADER).map_err(Reason::Read)? {
             return Err(header_cut(window, FILE_HEADER));
         }
-        let header = window.take(FILE_HEADER);
+        let (header, _) = window.take(FILE_HEADER);
         let order = variant.order;
         let (major, minor) = (order.u16_at(header, 4), order.u16_at(header, 6));
         let swapped = match (major, minor) {
@@ -98,14 +98,16 @@ impl Pcap {
         if !more(window, length)? {
             return Err(cut(window, length));
         }
+        let (record, block) = window.take(length);
         Ok(Some(Packet {
             link: Some(self.link),
             interface: 0,
             time: Some(time(secs, fraction, nanos)),
-            bytes: &window.take(length)[header..],
+            bytes: &record[header..],
             wire_len: wire.max(captured),
             number,
             offset,
+            block,
         }))
     }
 

@@ -95,14 +95,16 @@ impl Pcapng {
             let clock = interface.map_or(Clock::DEFAULT, |found| found.clock);
             self.time = Some(clock.time(ticks));
         }
+        let (record, block) = window.take(step);
         Ok(Some(Packet {
             link: interface.map(|found| found.link),
             interface: fields.interface,
             time: self.time,
-            bytes: &window.take(step)[fields.data..fields.data + captured],
+            bytes: &record[fields.data..fields.data + captured],
             wire_len: fields.wire.max(fields.captured),
             number,
             offset,
+            block,
         }))
     }
 
