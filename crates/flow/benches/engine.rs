@@ -49,7 +49,7 @@ impl Run {
 
     fn take(&mut self, bytes: &[u8]) {
         self.packets += 1;
-        let source = Source { number: self.packets, file: 1, ..Source::default() };
+        let source = Source::new(Timestamp::default(), self.packets, 1);
         let wire_len = u32::try_from(bytes.len()).expect("a short frame");
         let frame = Frame { link: LinkType::ETHERNET, bytes, wire_len };
         let Ok(()) = self.engine.handle_packet(source, &frame, &mut Nothing);

@@ -1,31 +1,29 @@
 //! The engine: one intake and all the shards, in one thread.
 
-use crate::{Books, Config, Intake, OpenConnections, Reason, SHARDS, Shard, Sink, Source, Totals};
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use crate::{Books, Config, Intake, Reason, Shards, Sink, Source, Totals};
 use wire::{Dropped, Frame};
 
 /// Follows the connections of a stream of frames.
 ///
-/// It does in one thread what several do with an [`Intake`] and [`Shard`]s of their own, with the same
-/// result.
+/// It does in one thread what several do with an [`Intake`] and a part of the [`Shards`] each, with the
+/// same result.
 #[derive(Debug)]
 pub struct Engine<H> {
     intake: Intake,
-    shards: Vec<Shard<H>>,
+    shards: Shards<H>,
 }
 
 impl<H: Copy> Engine<H> {
     /// An engine that knows no connection yet.
     pub fn new(config: Config) -> Self {
-        let shards = (0..SHARDS).map(|_| Shard::new(config)).collect();
-        Self { intake: Intake::new(&config), shards }
+        Self { intake: Intake::new(&config), shards: Shards::all(config) }
     }
 
     /// Takes in a frame. Packets must come in the order of the input; their times may be any.
     ///
     /// # Errors
     /// The sink's own.
+    #[inline]
     pub fn handle_packet<S: Sink<Handle = H>>(
         &mut self,
         source: Source,
@@ -34,10 +32,10 @@ impl<H: Copy> Engine<H> {
     ) -> Result<(), S::Error> {
         // Matched by reference: an arrival is 150 bytes, which need not be moved.
         if let Some(arrival) = &self.intake.handle(source, frame) {
-            self.shards[arrival.shard()].handle(arrival, sink)?;
+            self.shards.handle(arrival, sink)?;
         }
         while let Some(arrival) = self.intake.next_run() {
-            self.shards[arrival.shard()].handle(&arrival, sink)?;
+            self.shards.handle(&arrival, sink)?;
         }
         Ok(())
     }
@@ -58,40 +56,28 @@ impl<H: Copy> Engine<H> {
     /// The sink's own.
     pub fn finish<S: Sink<Handle = H>>(&mut self, sink: &mut S) -> Result<(), S::Error> {
         self.intake.finish();
-        let mut open: Vec<_> = self.shards.iter().map(Shard::open_connections).collect();
-        let next = |i: usize, shard: &Shard<H>, open: &[OpenConnections]| {
-            shard.next_opened(&open[i]).map(|opened| Reverse((opened, i)))
-        };
-        let shards = self.shards.iter().enumerate();
-        let mut queue: BinaryHeap<_> = shards.filter_map(|(i, s)| next(i, s, &open)).collect();
-        while let Some(Reverse((_, i))) = queue.pop() {
-            self.shards[i].finish_next(&mut open[i], sink)?;
-            queue.extend(next(i, &self.shards[i], &open));
-        }
-        Ok(())
+        self.shards.finish(sink)
     }
 
     /// Connections held now, those that linger included.
     pub fn connections(&self) -> usize {
-        self.shards.iter().map(Shard::connections).sum()
+        self.shards.connections()
     }
 
     /// What became of every packet so far.
     pub fn books(&self) -> Books {
-        let mut books = self.intake.books().clone();
-        for shard in &self.shards {
-            books += shard.books();
-        }
-        books
+        self.sums().0
     }
 
     /// Sums over the connections so far.
     pub fn totals(&self) -> Totals {
-        let mut totals = Totals::default();
-        for shard in &self.shards {
-            totals += shard.totals();
-        }
+        self.sums().1
+    }
+
+    fn sums(&self) -> (Books, Totals) {
+        let (mut books, mut totals) = (self.intake.books().clone(), Totals::default());
+        self.shards.add_to(&mut books, &mut totals);
         self.intake.add_to(&mut totals);
-        totals
+        (books, totals)
     }
 }

@@ -1,0 +1,137 @@
+//! Datagrams on their way to a shard in another thread.
+
+use crate::{Arrival, FlowKey, Source};
+use wire::{Body, Payload, Segment, TcpFlags};
+
+/// An [`Arrival`] without its bytes: where they stand in a buffer that is handed over with it.
+#[derive(Clone, Copy, Debug)]
+pub struct Parcel {
+    key: FlowKey,
+    source: Source,
+    serial: u64,
+    frames: u32,
+    /// Where the payload begins, how much of it was captured, and how long it was.
+    at: u32,
+    captured: u32,
+    len: u32,
+    from: u8,
+    header: Header,
+}
+
+/// What there is beside the payload.
+#[derive(Clone, Copy, Debug)]
+enum Header {
+    Message,
+    Tcp { seq: u32, ack: u32, window: u16, flags: TcpFlags },
+}
+
+impl Parcel {
+    /// The parcel of a datagram whose payload stands in `buffer`; `None` where it stands elsewhere.
+    #[inline]
+    pub fn within(arrival: &Arrival<'_>, buffer: &[u8]) -> Option<Self> {
+        let payload = arrival.body.payload().bytes;
+        let at = payload.as_ptr().addr().wrapping_sub(buffer.as_ptr().addr());
+        let inside = payload.is_empty() || buffer.len().checked_sub(at)? >= payload.len();
+        let at = if payload.is_empty() { 0 } else { at };
+        inside.then(|| Self::at(arrival, at))?
+    }
+
+    /// The parcel of a datagram whose payload was copied to the place `at` of a buffer; `None` where the
+    /// place is beyond 4 GiB.
+    #[inline]
+    pub fn at(arrival: &Arrival<'_>, at: usize) -> Option<Self> {
+        let payload = arrival.body.payload();
+        let header = match arrival.body {
+            Body::Message(_) => Header::Message,
+            Body::Tcp(Segment { seq, ack, flags, window, .. }) => {
+                Header::Tcp { seq, ack, window, flags }
+            }
+        };
+        Some(Self {
+            key: arrival.key,
+            source: arrival.source,
+            serial: arrival.serial,
+            frames: u32::try_from(arrival.frames).ok()?,
+            at: u32::try_from(at).ok()?,
+            captured: payload.captured(),
+            len: payload.len,
+            from: arrival.from as u8,
+            header,
+        })
+    }
+
+    /// The datagram again. What is not in `buffer` was not captured.
+    #[inline]
+    pub fn open<'a>(&self, buffer: &'a [u8]) -> Arrival<'a> {
+        let bytes = buffer.get(self.at as usize..).unwrap_or_default();
+        let bytes = bytes.get(..self.captured as usize).unwrap_or_default();
+        let payload = Payload { bytes, len: self.len };
+        let body = match self.header {
+            Header::Message => Body::Message(payload),
+            Header::Tcp { seq, ack, window, flags } => {
+                Body::Tcp(Segment { seq, ack, flags, window, payload })
+            }
+        };
+        Arrival {
+            key: self.key,
+            from: usize::from(self.from),
+            body,
+            source: self.source,
+            serial: self.serial,
+            frames: u64::from(self.frames),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Config, Intake};
+    use wire::{Frame, LinkType, Timestamp};
+
+    /// 10.0.0.1:1024 -> 10.0.0.2:23, raw IP, with this protocol and what follows the addresses.
+    fn packet(protocol: u8, rest: &[u8]) -> Vec<u8> {
+        let mut packet = vec![0x45, 0, 0, 20 + rest.len() as u8, 0, 0, 0, 0, 64, protocol, 0, 0];
+        packet.extend([10, 0, 0, 1, 10, 0, 0, 2]);
+        packet.extend(rest);
+        packet
+    }
+
+    fn with_arrival(bytes: &[u8], then: impl FnOnce(&Arrival<'_>)) {
+        let mut intake = Intake::new(&Config::default());
+        let frame = Frame { link: LinkType::RAW, bytes, wire_len: bytes.len() as u32 };
+        let source = Source::new(Timestamp::new(9, 8), 7, 6);
+        then(&intake.handle(source, &frame).expect("a whole datagram"));
+    }
+
+    #[test]
+    fn a_parcel_is_opened_to_what_was_put_in() {
+        let tcp =
+            [4, 0, 0, 23, 0, 0, 0, 100, 0, 0, 0, 50, 0x50, 0x11, 3, 4, 0, 0, 0, 0, b'l', b's'];
+        let udp = [4, 0, 0, 23, 0, 13, 0, 0, b'h', b'e', b'l', b'l', b'o'];
+        for (protocol, rest) in [(6, &tcp[..]), (6, &tcp[..20]), (17, &udp), (253, &udp)] {
+            let mut buffer = vec![9; 100];
+            buffer.extend(packet(protocol, rest));
+            with_arrival(&buffer[100..], |arrival| {
+                let parcel = Parcel::within(arrival, &buffer).unwrap();
+                assert_eq!(format!("{:?}", parcel.open(&buffer)), format!("{arrival:?}"));
+                // Copied elsewhere.
+                let copy = [&[1, 2, 3], arrival.body.payload().bytes].concat();
+                let parcel = Parcel::at(arrival, 3).unwrap();
+                assert_eq!(format!("{:?}", parcel.open(&copy)), format!("{arrival:?}"));
+            });
+        }
+    }
+
+    #[test]
+    fn a_payload_that_stands_elsewhere_is_no_parcel_of_a_buffer() {
+        let buffer = vec![9; 100];
+        let bytes = packet(253, b"hello");
+        with_arrival(&bytes, |arrival| assert!(Parcel::within(arrival, &buffer).is_none()));
+    }
+
+    #[test]
+    fn it_is_no_larger_than_need_be() {
+        assert!(size_of::<Parcel>() <= 136, "{}", size_of::<Parcel>());
+    }
+}

@@ -1,0 +1,80 @@
+//! Several shards: all of a run's, or those of one worker.
+
+use crate::{Arrival, Books, Config, Opened, SHARDS, Shard, Sink, Totals};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// Every `of`-th of the shards, from the `part`-th on.
+///
+/// All of them together hold a run's connections, whatever their number; a thread can have one of them
+/// to itself.
+#[derive(Debug)]
+pub struct Shards<H> {
+    shards: Vec<Shard<H>>,
+    part: usize,
+    of: usize,
+}
+
+impl<H: Copy> Shards<H> {
+    /// All shards.
+    pub fn all(config: Config) -> Self {
+        Self::part(config, 0, 1)
+    }
+
+    /// Those whose numbers leave `part` when they are divided by `of`.
+    pub fn part(config: Config, part: usize, of: usize) -> Self {
+        let of = of.max(1);
+        let shards = (part..SHARDS).step_by(of).map(|_| Shard::new(config)).collect();
+        Self { shards, part, of }
+    }
+
+    /// Takes in a datagram, whose shard must be one of these: others are not touched.
+    ///
+    /// # Errors
+    /// The sink's own.
+    #[inline]
+    pub fn handle<S: Sink<Handle = H>>(
+        &mut self,
+        arrival: &Arrival<'_>,
+        sink: &mut S,
+    ) -> Result<(), S::Error> {
+        let number = arrival.shard();
+        debug_assert_eq!(number % self.of, self.part, "this shard is another thread's");
+        let place = if self.of == 1 { number } else { number / self.of };
+        match self.shards.get_mut(place) {
+            Some(shard) => shard.handle(arrival, sink),
+            None => Ok(()),
+        }
+    }
+
+    /// The input has ended: closes all connections, in the order of their first packets.
+    ///
+    /// # Errors
+    /// The sink's own.
+    pub fn finish<S: Sink<Handle = H>>(&mut self, sink: &mut S) -> Result<(), S::Error> {
+        let mut open: Vec<_> = self.shards.iter().map(Shard::open_connections).collect();
+        let mut queue: BinaryHeap<Reverse<(Opened, usize)>> = BinaryHeap::new();
+        for (i, shard) in self.shards.iter().enumerate() {
+            queue.extend(shard.next_opened(&open[i]).map(|opened| Reverse((opened, i))));
+        }
+        while let Some(Reverse((_, i))) = queue.pop() {
+            let (shard, open) = (&mut self.shards[i], &mut open[i]);
+            shard.finish_next(open, sink)?;
+            queue.extend(shard.next_opened(open).map(|opened| Reverse((opened, i))));
+        }
+        Ok(())
+    }
+
+    /// Connections held now, those that linger included.
+    pub fn connections(&self) -> usize {
+        self.shards.iter().map(Shard::connections).sum()
+    }
+
+    /// Adds what became of the packets that came here, and the sums over the connections.
+    pub fn add_to(&self, books: &mut Books, totals: &mut Totals) {
+        for shard in &self.shards {
+            *books += shard.books();
+            *totals += shard.totals();
+        }
+    }
+}
