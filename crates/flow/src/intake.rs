@@ -53,6 +53,14 @@ impl Intake {
                 Some(Arrival::new(source, self.books.read(), 1, &datagram))
             }
             Ok(Decoded::Fragment(fragment)) => self.handle_fragment(source, &fragment),
+            Ok(Decoded::Aggregate(_)) => {
+                self.books.count_set_aside(Reason::Aggregated, 1);
+                None
+            }
+            Ok(Decoded::LinkFragment(_)) => {
+                self.books.count_set_aside(Reason::IncompleteDatagram, 1);
+                None
+            }
             Err(dropped) => {
                 self.books.count_set_aside(reason(dropped), 1);
                 self.dropped = Some(dropped);
@@ -135,7 +143,7 @@ impl Intake {
                 return Some(Arrival::new(source, serial, whole.frames, &datagram));
             }
             // Fragments of fragments: no host sends them.
-            Ok(Decoded::Fragment(_)) => Dropped::TooDeep,
+            Ok(_) => Dropped::TooDeep,
             Err(dropped) => dropped,
         };
         self.books.count_set_aside(reason(dropped), whole.frames);
@@ -182,7 +190,6 @@ fn reason(dropped: Dropped) -> Reason {
     match dropped {
         Dropped::UnknownLink(_) => Reason::UnknownLink,
         Dropped::Encrypted => Reason::Encrypted,
-        Dropped::Aggregated => Reason::Aggregated,
         Dropped::Truncated { .. } => Reason::Truncated,
         Dropped::Malformed { .. } => Reason::Malformed,
         Dropped::TooDeep => Reason::TooDeep,

@@ -1,6 +1,6 @@
 //! The decoded view of one frame.
 
-use crate::LinkType;
+use crate::{Aggregate, LinkType};
 use std::net::IpAddr;
 
 /// One captured frame.
@@ -21,6 +21,10 @@ pub enum Decoded<'a> {
     Datagram(Datagram<'a>),
     /// One fragment of a datagram.
     Fragment(Fragment<'a>),
+    /// Several frames in one.
+    Aggregate(Aggregate<'a>),
+    /// One fragment of what an 802.11 frame carries.
+    LinkFragment(LinkFragment<'a>),
 }
 
 /// A whole IP datagram with its transport header read.
@@ -148,5 +152,29 @@ pub struct Fragment<'a> {
     /// Do more fragments follow?
     pub more: bool,
     /// The fragment's payload.
+    pub payload: Payload<'a>,
+}
+
+/// One fragment of an MSDU, or of an A-MSDU: of what an 802.11 data frame carries (IEEE 802.11-2020,
+/// 10.4).
+///
+/// Transmitter, receiver, `tid` and `sequence` together say of which one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LinkFragment<'a> {
+    /// The station that sent it over the air, address 2.
+    pub transmitter: [u8; 6],
+    /// The station, or the group, that it was sent to over the air, address 1.
+    pub receiver: [u8; 6],
+    /// The traffic identifier of a QoS frame, 4 bits. Each has sequence numbers of its own.
+    pub tid: Option<u8>,
+    /// The sequence number, 12 bits, the same in all fragments.
+    pub sequence: u16,
+    /// The fragment's number, from 0 to 15.
+    pub number: u8,
+    /// Do more fragments follow?
+    pub more: bool,
+    /// Do the fragments make an A-MSDU? The first one counts.
+    pub aggregate: bool,
+    /// The fragment's part of the body. It begins where the one before ends.
     pub payload: Payload<'a>,
 }
