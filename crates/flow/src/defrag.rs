@@ -5,11 +5,12 @@
 //! RFC 5722 has hosts discard such IPv6 datagrams; what an attacker sent is worth seeing here, and
 //! the overlap is counted.
 
+use crate::assembled::{Assembled, cover};
 use crate::pieces::{PIECE_OVERHEAD, Pieces};
 use crate::{Overlap, Source};
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
-use wire::{Fragment, Payload, Timestamp};
+use wire::{Fragment, Timestamp};
 
 /// The largest fragmentable part: IPv4's total length and IPv6's payload length have 16 bits.
 const MAX_DATAGRAM: u32 = 65535;
@@ -97,19 +98,6 @@ impl Waiting {
     }
 }
 
-/// Adds `from..to` to ranges that are in order and not adjacent.
-fn cover(ranges: &mut Vec<(u32, u32)>, from: u32, to: u32) {
-    if from == to {
-        return;
-    }
-    let first = ranges.partition_point(|&(_, end)| end < from);
-    let last = ranges.partition_point(|&(start, _)| start <= to);
-    let touched = &ranges[first..last];
-    let from = touched.first().map_or(from, |&(start, _)| start.min(from));
-    let to = touched.last().map_or(to, |&(_, end)| end.max(to));
-    ranges.splice(first..last, [(from, to)]);
-}
-
 /// A datagram that was completed, kept for a while to know repetitions of its fragments.
 #[derive(Debug)]
 struct Done {
@@ -141,7 +129,7 @@ pub(crate) struct Whole {
 pub(crate) enum Outcome {
     /// It waits for others.
     Waits,
-    /// It was the last one missing; [`Defragmenter::payload`] has the bytes.
+    /// It was the last one missing; [`Defragmenter::whole`] has the bytes.
     Completes(Whole),
     /// It reaches beyond what a datagram can hold, or beyond its datagram's end.
     OutOfRange,
@@ -156,9 +144,8 @@ pub(crate) struct Defragmenter {
     serial: u64,
     cost: usize,
     max_cost: usize,
-    /// The last datagram put together, with zeros where nothing was captured, and what was captured.
-    whole: Vec<u8>,
-    captured: Vec<(u32, u32)>,
+    /// The last datagram put together.
+    whole: Assembled,
     /// The last datagrams completed, the newest at the end.
     done: VecDeque<Done>,
     done_bytes: usize,
@@ -177,8 +164,7 @@ impl Defragmenter {
             serial: 0,
             cost: 0,
             max_cost,
-            whole: Vec::new(),
-            captured: Vec::new(),
+            whole: Assembled::default(),
             done: VecDeque::new(),
             done_bytes: 0,
             given_up: 0,
@@ -266,14 +252,10 @@ impl Defragmenter {
     fn complete(&mut self, key: &Key, len: u32, time: Timestamp) -> Outcome {
         let Some(datagram) = self.remove(key) else { return Outcome::Waits };
         self.whole.clear();
-        self.captured.clear();
         for (at, piece) in datagram.pieces.iter() {
-            let at = at as u32;
-            self.whole.resize(at as usize, 0);
-            self.whole.extend_from_slice(&piece.bytes);
-            cover(&mut self.captured, at, at + piece.bytes.len() as u32);
+            self.whole.put(at as u32, &piece.bytes);
         }
-        self.whole.resize(len as usize, 0);
+        self.whole.extend_to(len);
         self.remember(*key, time);
         let Waiting { protocol, frames, .. } = datagram;
         Outcome::Completes(Whole { src: key.src, dst: key.dst, protocol, frames })
@@ -281,34 +263,17 @@ impl Defragmenter {
 
     /// Keeps the datagram that was completed.
     fn remember(&mut self, key: Key, time: Timestamp) {
-        self.done_bytes += self.whole.len();
-        self.done.push_back(Done { key, time, bytes: self.whole.as_slice().into() });
+        let bytes: Box<[u8]> = self.whole.bytes().into();
+        self.done_bytes += bytes.len();
+        self.done.push_back(Done { key, time, bytes });
         while self.done.len() > DONE_KEPT || self.done_bytes > DONE_BYTES {
             let Some(oldest) = self.done.pop_front() else { break };
             self.done_bytes -= oldest.bytes.len();
         }
     }
 
-    /// The payload of the last datagram that was completed, up to the first byte that was not captured.
-    pub(crate) fn payload(&self) -> Payload<'_> {
-        let captured = match self.captured.first() {
-            Some(&(0, end)) => end as usize,
-            _ => 0,
-        };
-        Payload { bytes: &self.whole[..captured], len: Payload::whole(&self.whole).len }
-    }
-
-    /// The captured runs among the `len` bytes from `start` on, the one that begins there left out:
-    /// where each begins and ends, counted from `start`.
-    pub(crate) fn later_runs(&self, start: u32, len: u32) -> Vec<(u32, u32)> {
-        let end = start.saturating_add(len);
-        let within = |&(from, to): &(u32, u32)| (from.max(start), to.min(end));
-        let runs = self.captured.iter().map(within).filter(|&(from, to)| from < to);
-        runs.filter(|&(from, _)| from > start).map(|(a, b)| (a - start, b - start)).collect()
-    }
-
-    /// All bytes of that payload, zeros in place of those that were not captured.
-    pub(crate) fn whole(&self) -> &[u8] {
+    /// The fragmentable part of the last datagram that was completed.
+    pub(crate) fn whole(&self) -> &Assembled {
         &self.whole
     }
 
@@ -354,6 +319,7 @@ const _: () = assert!(DATAGRAM_OVERHEAD > PIECE_OVERHEAD);
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use wire::Payload;
 
     fn at(secs: i64) -> Source {
         Source { time: Timestamp::new(secs, 0), number: 1, file: 1 }
@@ -372,7 +338,7 @@ mod tests {
     /// Handles a fragment and returns the datagram that it completes, with its frames.
     fn complete(d: &mut Defragmenter, source: Source, f: &Fragment<'_>) -> Option<(Vec<u8>, u64)> {
         match d.handle(source, f) {
-            Outcome::Completes(whole) => Some((d.payload().bytes.to_vec(), whole.frames)),
+            Outcome::Completes(whole) => Some((d.whole().payload().bytes.to_vec(), whole.frames)),
             _ => None,
         }
     }
@@ -438,7 +404,7 @@ mod tests {
         else {
             panic!("both fragments are there");
         };
-        assert_eq!((whole.protocol, d.payload().bytes), (17, &b"01234567tail"[..]));
+        assert_eq!((whole.protocol, d.whole().payload().bytes), (17, &b"01234567tail"[..]));
     }
 
     #[test]
@@ -448,7 +414,7 @@ mod tests {
         first.payload.len = 8;
         d.handle(at(0), &first);
         assert!(complete(&mut d, at(0), &fragment(1, 8, false, b"tail")).is_some());
-        assert_eq!(d.payload(), Payload { bytes: b"0123", len: 12 });
+        assert_eq!(d.whole().payload(), Payload { bytes: b"0123", len: 12 });
     }
 
     #[test]
@@ -500,17 +466,6 @@ mod tests {
             assert!(complete(&mut d, at(0), &fragment(id, 65528, false, b"x")).is_some());
         }
         assert!(d.done_bytes <= DONE_BYTES && d.done.len() < 20);
-    }
-
-    #[test]
-    fn ranges_merge_in_any_order() {
-        let mut ranges = Vec::new();
-        for (from, to) in [(8, 16), (32, 40), (24, 24), (16, 24), (0, 4), (2, 8), (50, 60)] {
-            cover(&mut ranges, from, to);
-        }
-        assert_eq!(ranges, [(0, 24), (32, 40), (50, 60)]);
-        cover(&mut ranges, 10, 55);
-        assert_eq!(ranges, [(0, 60)]);
     }
 
     #[test]

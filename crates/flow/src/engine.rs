@@ -34,7 +34,7 @@ impl<H: Copy> Engine<H> {
     ) -> Result<(), S::Error> {
         let Some(arrival) = self.intake.handle(source, frame) else { return Ok(()) };
         self.shards[arrival.shard()].handle(&arrival, sink)?;
-        while let Some(arrival) = self.intake.next_run() {
+        while let Some(arrival) = self.intake.next_arrival() {
             self.shards[arrival.shard()].handle(&arrival, sink)?;
         }
         Ok(())

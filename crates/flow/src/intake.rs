@@ -1,9 +1,10 @@
 //! From frames to datagrams: decoding and defragmentation, before anything is known of connections.
 
 use crate::defrag::{Defragmenter, Outcome};
+use crate::further::{Further, runs};
 use crate::shard::Arrival;
 use crate::{Books, Config, Limit, Reason, Source, Totals};
-use wire::{Body, Datagram, Decoded, Dropped, Fragment, Frame, Layer, Payload, Segment, TcpFlags};
+use wire::{Decoded, Dropped, Fragment, Frame, Layer};
 
 /// Turns frames into datagrams for the shards. There is one of it in a run: fragments name no port, so
 /// they cannot be shared out before they are whole.
@@ -12,29 +13,14 @@ pub struct Intake {
     defragmenter: Defragmenter,
     books: Books,
     dropped: Option<Dropped>,
-    /// What is still to be given out of a datagram with holes.
-    rest: Option<Rest>,
-}
-
-/// The captured runs of a datagram behind its first hole: the snap length cut some of its fragments.
-#[derive(Debug)]
-struct Rest {
-    source: Source,
-    serial: u64,
-    /// The datagram without its payload.
-    datagram: Datagram<'static>,
-    /// Where the payload begins in the IP payload, and its length.
-    start: u32,
-    len: u32,
-    /// The runs that were not given yet, from the payload's beginning, the next one at the end.
-    runs: Vec<(u32, u32)>,
+    further: Further,
 }
 
 impl Intake {
     /// One that holds at most as many bytes of fragments as `config` allows.
     pub fn new(config: &Config) -> Self {
         let defragmenter = Defragmenter::new(config.limits.fragments);
-        Self { defragmenter, books: Books::default(), dropped: None, rest: None }
+        Self { defragmenter, books: Books::default(), dropped: None, further: Further::default() }
     }
 
     /// A frame was read that is not to be looked into.
@@ -47,7 +33,7 @@ impl Intake {
     pub fn handle<'a>(&'a mut self, source: Source, frame: &Frame<'a>) -> Option<Arrival<'a>> {
         self.books.count_read(1);
         self.dropped = None;
-        self.rest = None;
+        self.further.clear();
         match wire::decode(frame) {
             Ok(Decoded::Datagram(datagram)) => {
                 Some(Arrival::new(source, self.books.read(), 1, &datagram))
@@ -69,27 +55,13 @@ impl Intake {
         }
     }
 
-    /// The next run of the datagram that [`Self::handle`] gave, where the snap length cut holes into
-    /// it. To be asked until there is none.
-    pub fn next_run(&mut self) -> Option<Arrival<'_>> {
-        let rest = self.rest.as_mut()?;
-        let (from, to) = rest.runs.pop()?;
-        let next = rest.runs.last().map_or(rest.len, |&(next, _)| next);
-        let at = (rest.start + from) as usize;
-        let bytes = &self.defragmenter.whole()[at..at + (to - from) as usize];
-        let payload = Payload { bytes, len: next - from };
-        let body = match rest.datagram.body {
-            Body::Message(_) => Body::Message(payload),
-            Body::Tcp(segment) => {
-                let last = if rest.runs.is_empty() { segment.flags.0 } else { 0 };
-                let flags = TcpFlags(last & TcpFlags::FIN.0);
-                let syn = u32::from(segment.flags.has(TcpFlags::SYN));
-                let seq = segment.seq.wrapping_add(from + syn);
-                Body::Tcp(Segment { seq, flags, payload, ..segment })
-            }
-        };
-        let datagram = Datagram { body, ..rest.datagram };
-        Some(Arrival::new(rest.source, rest.serial, 0, &datagram))
+    /// What else the frame that was given to [`Self::handle`] gives. To be asked until there is
+    /// nothing.
+    ///
+    /// These are the captured runs of a datagram into which the snap length cut holes.
+    #[inline]
+    pub fn next_arrival(&mut self) -> Option<Arrival<'_>> {
+        self.further.next()
     }
 
     /// Why the last frame that was given to [`Self::handle`] and set aside could not be decoded.
@@ -134,13 +106,15 @@ impl Intake {
                 return None;
             }
         };
-        let payload = self.defragmenter.payload();
-        let dropped = match wire::decode_reassembled(whole.src, whole.dst, whole.protocol, payload)
-        {
-            Ok(Decoded::Datagram(mut datagram)) => {
-                let serial = self.books.read();
-                self.rest = rest(&self.defragmenter, source, serial, &mut datagram);
-                return Some(Arrival::new(source, serial, whole.frames, &datagram));
+        let assembled = self.defragmenter.whole();
+        let decoded =
+            wire::decode_reassembled(whole.src, whole.dst, whole.protocol, assembled.payload());
+        let dropped = match decoded {
+            Ok(Decoded::Datagram(datagram)) => {
+                let arrival = Arrival::new(source, self.books.read(), whole.frames, &datagram);
+                let (first, later) = runs(assembled, arrival);
+                later.iter().for_each(|run| self.further.keep(run));
+                return Some(first);
             }
             // Fragments of fragments: no host sends them.
             Ok(_) => Dropped::TooDeep,
@@ -150,39 +124,6 @@ impl Intake {
         self.dropped = Some(dropped);
         None
     }
-}
-
-/// Shortens the payload of a datagram that was put together to its first hole; what lies behind it, if
-/// anything was captured there.
-fn rest(
-    defragmenter: &Defragmenter,
-    source: Source,
-    serial: u64,
-    datagram: &mut Datagram<'_>,
-) -> Option<Rest> {
-    let payload = datagram.body.payload();
-    if payload.missing() == 0 {
-        return None;
-    }
-    // The payload is a part of the whole, and stands where its bytes stand.
-    let start = payload.bytes.as_ptr().addr().checked_sub(defragmenter.whole().as_ptr().addr())?;
-    let start = u32::try_from(start).ok()?;
-    let mut runs = defragmenter.later_runs(start, payload.len);
-    runs.reverse();
-    let &(next, _) = runs.last()?;
-    let empty = Payload { bytes: &[], len: 0 };
-    let (template, first) = match datagram.body {
-        Body::Message(_) => (Body::Message(empty), Body::Message(Payload { len: next, ..payload })),
-        Body::Tcp(segment) => {
-            let flags = TcpFlags(segment.flags.0 & !TcpFlags::FIN.0);
-            let first = Segment { flags, payload: Payload { len: next, ..payload }, ..segment };
-            (Body::Tcp(Segment { payload: empty, ..segment }), Body::Tcp(first))
-        }
-    };
-    let Datagram { src, dst, protocol, src_port, dst_port, .. } = *datagram;
-    datagram.body = first;
-    let datagram = Datagram { src, dst, protocol, src_port, dst_port, body: template };
-    Some(Rest { source, serial, datagram, start, len: payload.len, runs })
 }
 
 /// The reason under which the books count it.

@@ -45,11 +45,13 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod assembled;
 mod books;
 mod config;
 mod connection;
 mod defrag;
 mod engine;
+mod further;
 mod intake;
 mod key;
 mod ledger;
