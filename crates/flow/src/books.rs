@@ -36,8 +36,6 @@ named! {
         NotIp = "not IP",
         /// An encrypted 802.11 frame.
         Encrypted = "encrypted",
-        /// An 802.11 frame that carries several.
-        Aggregated = "aggregated",
         /// The capture ends inside a header.
         Truncated = "cut inside a header",
         /// A header contradicts itself.

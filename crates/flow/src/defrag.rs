@@ -45,7 +45,7 @@ struct Waiting {
     /// Tells this datagram from an earlier one with the same key in the queue by age.
     serial: u64,
     began: Timestamp,
-    /// Captured frames.
+    /// Captured frames. None is counted for a fragment in an A-MSDU that something else counts.
     frames: u64,
     protocol: u8,
     /// What was captured.
@@ -79,8 +79,8 @@ impl Waiting {
     }
 
     /// Takes a fragment in, which has room. Do its bytes differ from those that came before?
-    fn add(&mut self, fragment: &Fragment<'_>, end: u32) -> bool {
-        self.frames += 1;
+    fn add(&mut self, fragment: &Fragment<'_>, end: u32, frames: u64) -> bool {
+        self.frames += frames;
         if !fragment.more {
             self.end = Some(end);
         }
@@ -195,8 +195,13 @@ impl Defragmenter {
         self.cost = 0;
     }
 
-    /// Takes a fragment in. `source` gives its time.
-    pub(crate) fn handle(&mut self, source: Source, fragment: &Fragment<'_>) -> Outcome {
+    /// Takes a fragment in. `source` gives its time; it was brought by `frames` that nothing else counts.
+    pub(crate) fn handle(
+        &mut self,
+        source: Source,
+        fragment: &Fragment<'_>,
+        frames: u64,
+    ) -> Outcome {
         let len = fragment.payload.len;
         let Some(end) = fragment.offset.checked_add(len).filter(|&end| end <= MAX_DATAGRAM) else {
             return Outcome::OutOfRange;
@@ -216,7 +221,8 @@ impl Defragmenter {
             // this, bytes of two datagrams would make one.
             self.given_up += self.remove(&key).map_or(0, |w| w.frames);
         }
-        if !self.waiting.contains_key(&key) {
+        let is_new = !self.waiting.contains_key(&key);
+        if is_new {
             self.serial += 1;
             self.by_age.push_back((key, self.serial));
             self.cost += DATAGRAM_OVERHEAD;
@@ -225,11 +231,13 @@ impl Defragmenter {
         }
         let Some(datagram) = self.waiting.get_mut(&key) else { return Outcome::OutOfRange };
         if !datagram.has_room(end, fragment.more) {
-            self.drop_if_empty(&key);
+            if is_new {
+                self.remove(&key);
+            }
             return Outcome::OutOfRange;
         }
         let before = datagram.cost();
-        self.overlaps += u64::from(datagram.add(fragment, end));
+        self.overlaps += u64::from(datagram.add(fragment, end, frames));
         self.cost = self.cost + datagram.cost() - before;
         match datagram.is_whole() {
             Some(len) => self.complete(&key, len, source.time),
@@ -288,12 +296,6 @@ impl Defragmenter {
         Some(datagram)
     }
 
-    fn drop_if_empty(&mut self, key: &Key) {
-        if self.waiting.get(key).is_some_and(|w| w.frames == 0) {
-            self.remove(key);
-        }
-    }
-
     fn forget_if_stale(&mut self, key: &Key, now: Timestamp, patience: i128) {
         let stale = |w: &Waiting| now.nanos_since(w.began) > patience * 1_000_000_000;
         if self.waiting.get(key).is_some_and(stale) {
@@ -335,9 +337,14 @@ mod tests {
         Fragment { src, dst, protocol, ..fragment }
     }
 
+    /// What becomes of a fragment that a frame of its own brings.
+    fn give(d: &mut Defragmenter, source: Source, f: &Fragment<'_>) -> Outcome {
+        d.handle(source, f, 1)
+    }
+
     /// Handles a fragment and returns the datagram that it completes, with its frames.
     fn complete(d: &mut Defragmenter, source: Source, f: &Fragment<'_>) -> Option<(Vec<u8>, u64)> {
-        match d.handle(source, f) {
+        match d.handle(source, f, 1) {
             Outcome::Completes(whole) => Some((d.whole().payload().bytes.to_vec(), whole.frames)),
             _ => None,
         }
@@ -346,9 +353,9 @@ mod tests {
     #[test]
     fn fragments_in_any_order_make_the_datagram() {
         let mut d = Defragmenter::new(1 << 20);
-        assert_eq!(d.handle(at(0), &fragment(7, 16, false, b"end")), Outcome::Waits);
-        assert_eq!(d.handle(at(0), &fragment(7, 8, true, b"89abcdef")), Outcome::Waits);
-        assert_eq!(d.handle(at(0), &fragment(8, 0, true, b"another.")), Outcome::Waits);
+        assert_eq!(give(&mut d, at(0), &fragment(7, 16, false, b"end")), Outcome::Waits);
+        assert_eq!(give(&mut d, at(0), &fragment(7, 8, true, b"89abcdef")), Outcome::Waits);
+        assert_eq!(give(&mut d, at(0), &fragment(8, 0, true, b"another.")), Outcome::Waits);
         let got = complete(&mut d, at(1), &fragment(7, 0, true, b"01234567"));
         assert_eq!(got, Some((b"0123456789abcdefend".to_vec(), 3)));
         d.give_up_all();
@@ -358,8 +365,8 @@ mod tests {
     #[test]
     fn repeated_and_overlapping_fragments_keep_the_first_bytes() {
         let mut d = Defragmenter::new(1 << 20);
-        d.handle(at(0), &fragment(1, 0, true, b"AAAAAAAA"));
-        d.handle(at(0), &fragment(1, 0, true, b"AAAAAAAA"));
+        give(&mut d, at(0), &fragment(1, 0, true, b"AAAAAAAA"));
+        give(&mut d, at(0), &fragment(1, 0, true, b"AAAAAAAA"));
         assert_eq!(d.conflicts(), 0);
         let got = complete(&mut d, at(0), &fragment(1, 0, false, b"BBBBBBBBCC"));
         assert_eq!(got, Some((b"AAAAAAAACC".to_vec(), 3)));
@@ -369,20 +376,23 @@ mod tests {
     #[test]
     fn nothing_reaches_beyond_65535_bytes_or_the_last_fragment() {
         let mut d = Defragmenter::new(1 << 20);
-        assert_eq!(d.handle(at(0), &fragment(1, 65528, false, b"01234567")), Outcome::OutOfRange);
-        assert_eq!(d.handle(at(0), &fragment(1, 65528, false, b"0123456")), Outcome::Waits);
+        assert_eq!(
+            give(&mut d, at(0), &fragment(1, 65528, false, b"01234567")),
+            Outcome::OutOfRange
+        );
+        assert_eq!(give(&mut d, at(0), &fragment(1, 65528, false, b"0123456")), Outcome::Waits);
         let mut d = Defragmenter::new(1 << 20);
-        assert_eq!(d.handle(at(0), &fragment(1, 8, false, b"89")), Outcome::Waits);
-        assert_eq!(d.handle(at(0), &fragment(1, 16, true, b"01234567")), Outcome::OutOfRange);
-        assert_eq!(d.handle(at(0), &fragment(1, 8, false, b"8")), Outcome::OutOfRange);
+        assert_eq!(give(&mut d, at(0), &fragment(1, 8, false, b"89")), Outcome::Waits);
+        assert_eq!(give(&mut d, at(0), &fragment(1, 16, true, b"01234567")), Outcome::OutOfRange);
+        assert_eq!(give(&mut d, at(0), &fragment(1, 8, false, b"8")), Outcome::OutOfRange);
         assert!(complete(&mut d, at(0), &fragment(1, 0, true, b"01234567")).is_some());
     }
 
     #[test]
     fn an_identification_is_reused_after_its_time() {
         let mut d = Defragmenter::new(1 << 20);
-        d.handle(at(0), &fragment(1, 0, true, b"old bits"));
-        assert_eq!(d.handle(at(31), &fragment(1, 8, false, b"tail")), Outcome::Waits);
+        give(&mut d, at(0), &fragment(1, 0, true, b"old bits"));
+        assert_eq!(give(&mut d, at(31), &fragment(1, 8, false, b"tail")), Outcome::Waits);
         assert_eq!(d.take_given_up(), 1);
         let got = complete(&mut d, at(31), &fragment(1, 0, true, b"new bits"));
         assert_eq!(got, Some((b"new bitstail".to_vec(), 2)));
@@ -391,16 +401,16 @@ mod tests {
     #[test]
     fn time_that_steps_back_ends_nothing() {
         let mut d = Defragmenter::new(1 << 20);
-        d.handle(at(1_000_000), &fragment(1, 0, true, b"01234567"));
+        give(&mut d, at(1_000_000), &fragment(1, 0, true, b"01234567"));
         assert!(complete(&mut d, at(5), &fragment(1, 8, false, b"x")).is_some());
     }
 
     #[test]
     fn the_first_fragments_next_header_counts_in_ipv6() {
         let mut d = Defragmenter::new(1 << 20);
-        d.handle(at(0), &v6(fragment(1 << 20, 8, false, b"tail"), 59));
+        give(&mut d, at(0), &v6(fragment(1 << 20, 8, false, b"tail"), 59));
         let Outcome::Completes(whole) =
-            d.handle(at(0), &v6(fragment(1 << 20, 0, true, b"01234567"), 17))
+            give(&mut d, at(0), &v6(fragment(1 << 20, 0, true, b"01234567"), 17))
         else {
             panic!("both fragments are there");
         };
@@ -412,7 +422,7 @@ mod tests {
         let mut d = Defragmenter::new(1 << 20);
         let mut first = fragment(1, 0, true, b"0123");
         first.payload.len = 8;
-        d.handle(at(0), &first);
+        give(&mut d, at(0), &first);
         assert!(complete(&mut d, at(0), &fragment(1, 8, false, b"tail")).is_some());
         assert_eq!(d.whole().payload(), Payload { bytes: b"0123", len: 12 });
     }
@@ -422,8 +432,8 @@ mod tests {
         let mut d = Defragmenter::new(1 << 20);
         let mut first = fragment(1, 0, true, b"0123");
         first.payload.len = 8;
-        d.handle(at(0), &first);
-        d.handle(at(0), &fragment(1, 0, true, b"01234567"));
+        give(&mut d, at(0), &first);
+        give(&mut d, at(0), &fragment(1, 0, true, b"01234567"));
         let got = complete(&mut d, at(0), &fragment(1, 8, false, b"tail"));
         assert_eq!(got, Some((b"01234567tail".to_vec(), 3)));
         assert_eq!(d.conflicts(), 0);
@@ -462,7 +472,7 @@ mod tests {
         let mut d = Defragmenter::new(1 << 24);
         let large = vec![7; 65528];
         for id in 0..100 {
-            d.handle(at(0), &fragment(id, 0, true, &large));
+            give(&mut d, at(0), &fragment(id, 0, true, &large));
             assert!(complete(&mut d, at(0), &fragment(id, 65528, false, b"x")).is_some());
         }
         assert!(d.done_bytes <= DONE_BYTES && d.done.len() < 20);
@@ -473,10 +483,10 @@ mod tests {
         // Four datagrams of one piece each, and their ranges.
         let mut d = Defragmenter::new(4 * (DATAGRAM_OVERHEAD + PIECE_OVERHEAD + 8 + 32));
         for id in 0..10 {
-            d.handle(at(0), &fragment(id, 0, true, b"01234567"));
+            give(&mut d, at(0), &fragment(id, 0, true, b"01234567"));
         }
         assert_eq!((d.waiting.len(), d.limit_reached(), d.take_given_up()), (4, 6, 6));
-        assert_eq!(d.handle(at(0), &fragment(5, 8, false, b"x")), Outcome::Waits);
+        assert_eq!(give(&mut d, at(0), &fragment(5, 8, false, b"x")), Outcome::Waits);
         assert!(complete(&mut d, at(0), &fragment(9, 8, false, b"x")).is_some());
     }
 
@@ -484,7 +494,7 @@ mod tests {
     fn the_queue_by_age_does_not_grow_with_datagrams_that_are_done() {
         let mut d = Defragmenter::new(1 << 20);
         for id in 0..10_000 {
-            d.handle(at(0), &fragment(id, 0, true, b"01234567"));
+            give(&mut d, at(0), &fragment(id, 0, true, b"01234567"));
             assert!(complete(&mut d, at(0), &fragment(id, 8, false, b"x")).is_some());
         }
         assert!(d.by_age.len() <= 65);

@@ -63,6 +63,7 @@ mod source;
 mod stats;
 mod table;
 mod tcp;
+mod unpacker;
 
 pub use books::{Books, Limit, Reason, Totals};
 pub use config::{Config, Limits, Overlap};

@@ -113,3 +113,32 @@ pub(crate) fn udp(ports: [u16; 2], data: &[u8]) -> Vec<u8> {
     datagram.extend(data);
     datagram
 }
+
+/// What Ethernet frames carry, as the body of an 802.11 frame with an A-MSDU.
+pub(crate) fn amsdu(frames: &[Vec<u8>]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for frame in frames {
+        let msdu = msdu(frame);
+        body.resize(body.len().next_multiple_of(4), 0xee);
+        body.extend(&frame[..12]);
+        body.extend(
+            u16::try_from(msdu.len()).expect("tests build no longer packets").to_be_bytes(),
+        );
+        body.extend(msdu);
+    }
+    body
+}
+
+/// What an Ethernet frame carries, as 802.11 has it: LLC and SNAP, then the packet.
+pub(crate) fn msdu(frame: &[u8]) -> Vec<u8> {
+    [&[0xaa, 0xaa, 3, 0, 0, 0][..], &frame[12..]].concat()
+}
+
+/// A QoS data frame of 802.11: the low byte of its sequence control, that of its QoS control, its body.
+pub(crate) fn wlan(sequence: u8, qos: u8, body: &[u8]) -> Vec<u8> {
+    let mut frame = vec![0x88, 0x02, 0, 0];
+    frame.extend([2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 2]);
+    frame.extend([sequence, 0, qos, 0]);
+    frame.extend(body);
+    frame
+}

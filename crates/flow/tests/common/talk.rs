@@ -11,6 +11,7 @@
 
 use super::frame;
 use std::net::IpAddr;
+use wire::LinkType;
 
 /// The end that usually opens.
 pub(crate) const A: usize = 0;
@@ -34,6 +35,8 @@ pub(crate) enum What {
     Datagram(Vec<u8>),
     /// A whole Ethernet frame.
     Frame(Vec<u8>),
+    /// An 802.11 frame with several packets, an A-MSDU.
+    Aggregate(Vec<Packet>),
 }
 
 /// One packet, its addresses left open.
@@ -65,6 +68,18 @@ impl Packet {
                 frame::ip(turn(addrs), self.vlan, frame::UDP, &frame::udp(ports, data))
             }
             What::Frame(bytes) => bytes.clone(),
+            What::Aggregate(packets) => {
+                let packets: Vec<_> = packets.iter().map(|packet| packet.frame(addrs)).collect();
+                frame::wlan(0, 0x80, &frame::amsdu(&packets))
+            }
+        }
+    }
+
+    /// Of that frame.
+    pub(crate) fn link(&self) -> LinkType {
+        match &self.what {
+            What::Aggregate(_) => LinkType::IEEE802_11,
+            _ => LinkType::ETHERNET,
         }
     }
 }
@@ -261,6 +276,12 @@ impl Talk {
     /// Any frame.
     pub(crate) fn frame(&mut self, bytes: Vec<u8>) -> &mut Self {
         self.push(A, What::Frame(bytes))
+    }
+
+    /// The last `n` packets come in one 802.11 frame.
+    pub(crate) fn together(&mut self, n: usize) -> &mut Self {
+        let packets = self.packets.split_off(self.packets.len() - n);
+        self.push(A, What::Aggregate(packets))
     }
 
     fn last(&mut self) -> &mut Packet {

@@ -278,6 +278,98 @@ fn a_snapped_fragment_is_a_hole_in_its_segment() {
     assert_eq!(got.only().text(A), "abcdefghijklmnopqrst");
 }
 
+#[test]
+fn a_conversation_in_a_msdus() {
+    let mut talk = Talk::new();
+    talk.syn(A, 1000).together(1).syn_ack(B, 5000).together(1);
+    talk.ack(A).data(A, "GET ").data(A, "/").together(3);
+    talk.ack(B).data(B, "200 ").data(B, "OK").fin(B).together(4).ack(A).fin(A).together(2).ack(B);
+    let got = talk.run();
+    let got = got.only();
+    let want = ["3 A GET ", "3 A /", "4 B 200 ", "4 B OK", "5 settled"];
+    assert_eq!(got.story(), want);
+    assert_eq!(got.stats.map(|stats| stats.packets), [3, 3], "captured frames");
+}
+
+#[test]
+fn what_is_not_ip_in_an_a_msdu_harms_nothing() {
+    let arp = frame::ethernet(None, 0x0806, &[1; 28]);
+    let mut talk = Talk::new();
+    talk.frame(arp.clone()).datagram(A, "x").frame(arp.clone()).datagram(A, "y").together(4);
+    talk.frame(arp.clone()).frame(arp).together(2);
+    let got = talk.run();
+    assert_eq!(got.only().story(), ["1 A x", "1 A y"]);
+    assert_eq!((got.only().stats[A].packets, got.set_aside(Reason::NotIp)), (1, 1));
+}
+
+#[test]
+fn connections_of_one_a_msdu_are_apart() {
+    let mut talk = Talk::new();
+    for port in 1..=40 {
+        talk.port(port).syn(A, 1000).at(A, 1, "held");
+    }
+    talk.together(80);
+    for port in 1..=40 {
+        talk.port(port).at(A, 0, "-");
+    }
+    let held = talk.run();
+    assert_eq!(held.texts(), vec![["-held", ""]; 40]);
+    let ports: Vec<_> = held.connections.iter().map(|c| (c.first, c.stats[A].packets)).collect();
+    let want: Vec<_> = (0..40).map(|n| (1, if n == 0 { 2 } else { 1 })).collect();
+    assert_eq!(ports, want, "the first datagram counts the frame");
+}
+
+#[test]
+fn a_cut_a_msdu_gives_what_was_captured() {
+    let mut talk = Talk::new();
+    talk.datagram(A, "first").datagram(A, "second").datagram(A, "third").together(3);
+    // The third subframe has 14 + 8 + 28 + 5 bytes.
+    let text = |cut: usize| talk.clone().cut(cut).run_once(Config::default()).only().text(A);
+    assert_eq!(text(2), "firstsecondthi[2]");
+    assert_eq!(text(55 + 4), "firstse[4]");
+}
+
+#[test]
+fn fragments_in_a_msdus_are_put_together() {
+    for addrs in [V4, v6()] {
+        let segment = frame::tcp([40000, 80], 1001, 0, 0, b"a segment in fragments");
+        let [first, second, third] = [0, 1, 2].map(|n| {
+            let (offset, more, part) = cut(&segment, 16).swap_remove(n);
+            frame::fragment(addrs, 9, (offset, more), 6, &part)
+        });
+        let outcome = |talk: &Talk| {
+            crate::common::play(&talk.packets, addrs, Config::default()).outcome(addrs[0])
+        };
+        // All in one frame; then a frame that has a datagram as well, which counts it.
+        let mut talk = Talk::new();
+        talk.syn(A, 1000).frame(third.clone()).frame(first.clone()).frame(second.clone());
+        talk.together(3);
+        let got = outcome(&talk);
+        assert_eq!(got.only().story(), ["2 A a segment in fragments"]);
+        assert_eq!(got.only().stats[A].packets, 2);
+        let mut talk = Talk::new();
+        talk.syn(A, 1000).frame(first.clone()).datagram(A, "x").together(2);
+        talk.frame(second).frame(third).frame(first).together(3);
+        let got = outcome(&talk);
+        assert_eq!(got.texts(), [["a segment in fragments", ""], ["x", ""]]);
+        assert_eq!([0, 1].map(|i| got.connections[i].stats[A].packets), [2, 1]);
+        assert_eq!(got.set_aside(Reason::IncompleteDatagram), 0, "the first one again");
+    }
+}
+
+#[test]
+fn fragments_in_a_msdus_that_never_become_a_datagram_are_set_aside() {
+    let d = datagram();
+    let part = |id, offset: usize| {
+        frame::fragment(V4, id, (offset as u16, true), 17, &d[offset..offset + 8])
+    };
+    let mut talk = Talk::new();
+    talk.frame(part(1, 0)).frame(part(1, 16)).frame(part(2, 8)).together(3);
+    talk.frame(part(3, 8)).datagram(A, "x").together(2);
+    let got = talk.run_once(Config::default());
+    assert_eq!((got.set_aside(Reason::IncompleteDatagram), got.only().stats[A].packets), (1, 1));
+}
+
 fn idle(seconds: u64) -> Config {
     Config { idle: Some(Duration::from_secs(seconds)), ..Config::default() }
 }
