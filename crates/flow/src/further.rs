@@ -54,6 +54,15 @@ impl Further {
         self.waiting.push_back(Waiting { arrival, at, captured, len });
     }
 
+    /// Keeps all but the first of what [`runs`] gave; the first.
+    pub(crate) fn keep_later<'a>(
+        &mut self,
+        (first, later): (Arrival<'a>, Vec<Arrival<'a>>),
+    ) -> Arrival<'a> {
+        later.iter().for_each(|run| self.keep(run));
+        first
+    }
+
     /// The next arrival.
     #[inline]
     pub(crate) fn next(&mut self) -> Option<Arrival<'_>> {

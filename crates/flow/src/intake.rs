@@ -1,21 +1,23 @@
 //! From frames to datagrams: decoding and defragmentation, before anything is known of connections.
 
+use crate::msdu::{Msdus, Outcome};
 use crate::shard::Arrival;
 use crate::unpacker::Unpacker;
 use crate::{Books, Config, Limit, Reason, Source, Totals};
-use wire::{Decoded, Dropped, Frame};
+use wire::{Decoded, Dropped, Frame, Layer, LinkFragment};
 
 /// Turns frames into datagrams for the shards. There is one of it in a run: fragments name no port, so
 /// they cannot be shared out before they are whole.
 #[derive(Debug)]
 pub struct Intake {
     unpacker: Unpacker,
+    msdus: Msdus,
 }
 
 impl Intake {
     /// One that holds at most as many bytes of fragments as `config` allows.
     pub fn new(config: &Config) -> Self {
-        Self { unpacker: Unpacker::new(config.limits.fragments) }
+        Self { unpacker: Unpacker::new(config.limits.fragments), msdus: Msdus::default() }
     }
 
     /// A frame was read that is not to be looked into.
@@ -30,7 +32,8 @@ impl Intake {
         self.unpacker.begin();
         match wire::decode(frame) {
             Ok(Decoded::Datagram(datagram)) => Some(self.unpacker.arrival(source, 1, &datagram)),
-            other => self.unpacker.unpack(source, 1, other),
+            Ok(Decoded::LinkFragment(fragment)) => self.handle_link_fragment(source, &fragment),
+            other => self.unpacker.unpack(source, 1, other, None),
         }
     }
 
@@ -51,6 +54,8 @@ impl Intake {
 
     /// The input has ended: fragments that still wait are set aside.
     pub fn finish(&mut self) {
+        self.msdus.give_up_all();
+        self.unpacker.accounts.give_up(self.msdus.take_given_up());
         self.unpacker.finish();
     }
 
@@ -61,8 +66,32 @@ impl Intake {
 
     /// Adds what is known here to the sums of the shards.
     pub fn add_to(&self, totals: &mut Totals) {
-        let defragmenter = &self.unpacker.defragmenter;
-        totals.limits[Limit::Fragments as usize] += defragmenter.limit_reached();
-        totals.fragment_conflicts += defragmenter.conflicts();
+        let (defragmenter, msdus) = (&self.unpacker.defragmenter, &self.msdus);
+        totals.limits[Limit::Fragments as usize] +=
+            defragmenter.limit_reached() + msdus.limit_reached();
+        totals.fragment_conflicts += defragmenter.conflicts() + msdus.conflicts();
+    }
+
+    fn handle_link_fragment<'a>(
+        &'a mut self,
+        source: Source,
+        fragment: &LinkFragment<'_>,
+    ) -> Option<Arrival<'a>> {
+        let outcome = self.msdus.handle(source, fragment);
+        let accounts = &mut self.unpacker.accounts;
+        accounts.give_up(self.msdus.take_given_up());
+        match outcome {
+            Outcome::Completes { frames, aggregate } => {
+                let whole = self.msdus.whole();
+                let decoded = wire::decode_msdu(whole.payload(), aggregate);
+                self.unpacker.unpack(source, frames, decoded, Some(whole))
+            }
+            Outcome::Waits => None,
+            Outcome::OutOfRange => {
+                let why = "a fragment contradicts the others of its frame";
+                accounts.set_aside(Dropped::Malformed { layer: Layer::Link, why }, 1);
+                None
+            }
+        }
     }
 }

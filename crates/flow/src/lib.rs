@@ -55,6 +55,7 @@ mod further;
 mod intake;
 mod key;
 mod ledger;
+mod msdu;
 mod outlet;
 mod pieces;
 mod shard;

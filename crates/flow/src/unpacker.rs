@@ -4,6 +4,7 @@
 //! it counts it, the others count none. So what is handed on here is always something together with the
 //! frames that nothing else counts.
 
+use crate::assembled::Assembled;
 use crate::defrag::{Defragmenter, Outcome, Whole};
 use crate::further::{Further, runs};
 use crate::shard::Arrival;
@@ -73,33 +74,37 @@ impl Unpacker {
         Arrival::new(source, self.serial, frames, datagram)
     }
 
-    /// What comes out of something first. The rest is kept for later.
+    /// What comes first out of `frames`. The rest is kept for later. `whole` has the bytes where several
+    /// were put together.
     pub(crate) fn unpack<'a>(
         &'a mut self,
         source: Source,
         frames: u64,
         decoded: Result<Decoded<'a>, Dropped>,
+        whole: Option<&'a Assembled>,
     ) -> Option<Arrival<'a>> {
         match decoded {
-            Ok(Decoded::Datagram(datagram)) => Some(self.arrival(source, frames, &datagram)),
+            Ok(Decoded::Datagram(datagram)) => {
+                let arrival = self.arrival(source, frames, &datagram);
+                Some(match whole {
+                    Some(whole) => self.further.keep_later(runs(whole, arrival)),
+                    None => arrival,
+                })
+            }
             Ok(Decoded::Fragment(fragment)) => {
                 let whole = self.add_fragment(source, frames, &fragment)?;
                 let datagram = reassembled(&self.defragmenter, &mut self.accounts, &whole)?;
                 self.serial += 1;
                 let arrival = Arrival::new(source, self.serial, whole.frames, &datagram);
-                let (first, later) = runs(self.defragmenter.whole(), arrival);
-                later.iter().for_each(|run| self.further.keep(run));
-                Some(first)
+                Some(self.further.keep_later(runs(self.defragmenter.whole(), arrival)))
             }
             Ok(Decoded::Aggregate(aggregate)) => {
                 self.unpack_aggregate(source, frames, &aggregate);
                 self.further.next()
             }
-            Ok(Decoded::LinkFragment(_)) => {
-                self.accounts.give_up(frames);
-                None
-            }
-            Err(dropped) => {
+            other => {
+                // What 802.11 fragments make is no such fragment.
+                let dropped = other.err().unwrap_or(Dropped::TooDeep);
                 self.accounts.set_aside(dropped, frames);
                 None
             }

@@ -37,6 +37,14 @@ pub(crate) enum What {
     Frame(Vec<u8>),
     /// An 802.11 frame with several packets, an A-MSDU.
     Aggregate(Vec<Packet>),
+    /// The fragment `number` of an 802.11 frame that comes in so many `parts`, an A-MSDU if there are
+    /// several packets in it.
+    LinkFragment {
+        of: Vec<Packet>,
+        sequence: u8,
+        parts: u8,
+        number: u8,
+    },
 }
 
 /// One packet, its addresses left open.
@@ -70,7 +78,17 @@ impl Packet {
             What::Frame(bytes) => bytes.clone(),
             What::Aggregate(packets) => {
                 let packets: Vec<_> = packets.iter().map(|packet| packet.frame(addrs)).collect();
-                frame::wlan(0, 0x80, &frame::amsdu(&packets))
+                frame::wlan((0, 0, false), 0x80, &frame::amsdu(&packets))
+            }
+            What::LinkFragment { of, sequence, parts, number } => {
+                let packets: Vec<_> = of.iter().map(|packet| packet.frame(addrs)).collect();
+                let (qos, body) = match &packets[..] {
+                    [packet] => (0, frame::msdu(packet)),
+                    packets => (0x80, frame::amsdu(packets)),
+                };
+                let mut chunks = body.chunks(body.len().div_ceil(usize::from(*parts)));
+                let part = chunks.nth(usize::from(*number)).unwrap_or_default();
+                frame::wlan((*sequence, *number, number + 1 < *parts), qos, part)
             }
         }
     }
@@ -78,7 +96,7 @@ impl Packet {
     /// Of that frame.
     pub(crate) fn link(&self) -> LinkType {
         match &self.what {
-            What::Aggregate(_) => LinkType::IEEE802_11,
+            What::Aggregate(_) | What::LinkFragment { .. } => LinkType::IEEE802_11,
             _ => LinkType::ETHERNET,
         }
     }
@@ -282,6 +300,19 @@ impl Talk {
     pub(crate) fn together(&mut self, n: usize) -> &mut Self {
         let packets = self.packets.split_off(self.packets.len() - n);
         self.push(A, What::Aggregate(packets))
+    }
+
+    /// The last packet comes in so many fragments of an 802.11 frame, those of `numbers` in this order.
+    pub(crate) fn in_fragments(&mut self, sequence: u8, parts: u8, numbers: &[u8]) -> &mut Self {
+        let last = self.packets.pop().expect("modifiers follow a packet");
+        let of = match last.what {
+            What::Aggregate(of) => of,
+            _ => vec![last],
+        };
+        for &number in numbers {
+            self.push(A, What::LinkFragment { of: of.clone(), sequence, parts, number });
+        }
+        self
     }
 
     fn last(&mut self) -> &mut Packet {

@@ -370,6 +370,81 @@ fn fragments_in_a_msdus_that_never_become_a_datagram_are_set_aside() {
     assert_eq!((got.set_aside(Reason::IncompleteDatagram), got.only().stats[A].packets), (1, 1));
 }
 
+#[test]
+fn a_conversation_in_fragments_of_802_11_frames() {
+    let mut talk = Talk::new();
+    talk.syn(A, 1000).in_fragments(1, 2, &[1, 0]).syn_ack(B, 5000);
+    // The second is repeated, then the last, which was not acknowledged.
+    talk.data(A, "a segment in fragments").in_fragments(2, 3, &[0, 1, 1, 2, 2]);
+    talk.data(A, "two ").data(A, "segments").together(2).in_fragments(3, 4, &[0, 1, 2, 3]);
+    talk.ack(B).fin(B).ack(A);
+    let got = talk.run();
+    let want = ["7 A a segment in fragments", "12 A two ", "12 A segments"];
+    assert_eq!(got.only().story(), want);
+    assert_eq!(got.only().stats.map(|stats| stats.packets), [2 + 4 + 4 + 1, 3]);
+    assert_eq!(got.set_aside(Reason::IncompleteDatagram), 1);
+}
+
+#[test]
+fn fragments_of_802_11_frames_that_never_become_whole_are_set_aside() {
+    let mut talk = Talk::new();
+    talk.datagram(A, "one").in_fragments(1, 3, &[0, 2]);
+    talk.datagram(A, "two").in_fragments(2, 3, &[0, 1, 2]);
+    // The frame's number is used again later.
+    talk.datagram(A, "three").in_fragments(1, 3, &[1]).time(1_600_000_003);
+    let got = talk.run();
+    assert_eq!(got.only().story(), ["5 A two"]);
+    assert_eq!(got.set_aside(Reason::IncompleteDatagram), 3);
+    assert_eq!(got.limit(Limit::Fragments), 0);
+}
+
+#[test]
+fn fragments_of_802_11_frames_that_contradict_each_other_are_malformed() {
+    let mut talk = Talk::new();
+    talk.datagram(A, "three").in_fragments(1, 3, &[0, 2]);
+    talk.datagram(A, "three").in_fragments(1, 4, &[3]);
+    talk.datagram(A, "three").in_fragments(1, 3, &[1]);
+    let got = talk.run();
+    assert_eq!(got.only().story(), ["4 A three"]);
+    assert_eq!((got.set_aside(Reason::Malformed), got.only().stats[A].packets), (1, 3));
+}
+
+#[test]
+fn a_snapped_802_11_fragment_is_a_hole() {
+    // LLC, IP, UDP: 36 bytes, then 24 of data, in fragments of 20.
+    let mut talk = Talk::new();
+    talk.datagram(A, "abcdefghABCDEFGH01234567").in_fragments(1, 3, &[0, 1, 2]);
+    let cut = |cuts: [usize; 3]| {
+        let mut talk = talk.clone();
+        talk.packets.iter_mut().zip(cuts).for_each(|(packet, cut)| packet.cut = cut);
+        talk.run_once(Config::default())
+    };
+    // The second fragment ends with "abcd", the third has the rest.
+    let got = cut([0, 1, 2]);
+    assert_eq!(got.only().text(A), "abc[1]efghABCDEFGH012345[2]");
+    assert_eq!(got.only().stats[A].packets, 3);
+    assert_eq!(cut([0, 20, 0]).set_aside(Reason::Truncated), 3, "cut in the UDP header");
+}
+
+#[test]
+fn ip_fragments_in_fragments_of_802_11_frames() {
+    for addrs in [V4, v6()] {
+        let mut talk = Talk::new();
+        let d = datagram();
+        talk.frame(frame::fragment(addrs, 1, (16, false), 17, &d[16..])).in_fragments(
+            1,
+            2,
+            &[0, 1],
+        );
+        talk.frame(frame::fragment(addrs, 1, (0, true), 17, &d[..8]));
+        talk.frame(frame::fragment(addrs, 1, (8, true), 17, &d[8..16])).together(2);
+        talk.in_fragments(2, 3, &[0, 1, 2]);
+        let got = crate::common::play(&talk.packets, addrs, Config::default()).outcome(addrs[0]);
+        assert_eq!(got.only().story(), ["5 A abcdefghABCDEFGH01234567"]);
+        assert_eq!(got.only().stats[A].packets, 5);
+    }
+}
+
 fn idle(seconds: u64) -> Config {
     Config { idle: Some(Duration::from_secs(seconds)), ..Config::default() }
 }
