@@ -95,3 +95,80 @@ impl Intake {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::LinkType;
+
+    /// IPv4, 10.0.0.1 -> 10.0.0.2, protocol 253, "hi", and ARP, both behind LLC and SNAP.
+    const PACKET: [u8; 30] = [
+        0xaa, 0xaa, 3, 0, 0, 0, 8, 0, //
+        0x45, 0, 0, 22, 0, 0, 0, 0, 64, 253, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2, b'h', b'i',
+    ];
+    const ARP: [u8; 10] = [0xaa, 0xaa, 3, 0, 0, 0, 8, 6, 0, 1];
+
+    /// An 802.11 frame with these subframes: its length, and what it holds.
+    fn aggregate(subframes: &[(u8, &[u8])]) -> Vec<u8> {
+        let mut body = Vec::new();
+        for (length, msdu) in subframes {
+            body.resize(body.len().next_multiple_of(4), 0);
+            body.extend([&[0; 13][..], &[*length], msdu].concat());
+        }
+        [&[0x88, 2][..], &[0; 22], &[0x80, 0], &body].concat()
+    }
+
+    /// How many frames each datagram of a frame counts, why a part of it could not be decoded, and how
+    /// often it was set aside for each reason.
+    fn taken(bytes: &[u8]) -> (Vec<u64>, Option<Dropped>, Vec<(Reason, u64)>) {
+        let mut intake = Intake::new(&Config::default());
+        let frame = Frame { link: LinkType::IEEE802_11, bytes, wire_len: bytes.len() as u32 };
+        let mut frames: Vec<u64> = Vec::new();
+        frames.extend(intake.handle(Source::default(), &frame).map(|arrival| arrival.frames));
+        while let Some(arrival) = intake.next_arrival() {
+            frames.push(arrival.frames);
+        }
+        assert_eq!(intake.books().read(), 1);
+        let reasons = Reason::ALL.iter().map(|&reason| (reason, intake.books().set_aside(reason)));
+        let reasons = reasons.filter(|&(_, count)| count > 0).collect();
+        (frames, intake.take_dropped(), reasons)
+    }
+
+    const DAMAGED: Dropped = Dropped::Malformed {
+        layer: Layer::Link,
+        why: "a subframe of an A-MSDU ends past its frame",
+    };
+
+    #[test]
+    fn the_first_datagram_of_a_frame_counts_it() {
+        let (packet, arp) = ((30, &PACKET[..]), (10, &ARP[..]));
+        let got = taken(&aggregate(&[arp, packet, packet, arp, packet]));
+        assert_eq!(got, (vec![1, 0, 0], None, vec![]));
+    }
+
+    #[test]
+    fn a_frame_of_which_nothing_came_out_is_set_aside_once() {
+        let (arp, damaged) = ((10, &ARP[..]), (99, &PACKET[..]));
+        let got = taken(&aggregate(&[arp, arp]));
+        assert_eq!(got, (vec![], Some(Dropped::NotIp), vec![(Reason::NotIp, 1)]));
+        let got = taken(&aggregate(&[arp, arp, damaged]));
+        assert_eq!(got, (vec![], Some(DAMAGED), vec![(Reason::Malformed, 1)]));
+    }
+
+    #[test]
+    fn damage_is_said_and_what_came_before_it_counts() {
+        let got = taken(&aggregate(&[(30, &PACKET), (99, &PACKET)]));
+        assert_eq!(got, (vec![1], Some(DAMAGED), vec![]));
+    }
+
+    #[test]
+    fn what_was_not_asked_for_is_forgotten() {
+        let mut intake = Intake::new(&Config::default());
+        let bytes = aggregate(&[(30, &PACKET), (30, &PACKET)]);
+        let frame = Frame { link: LinkType::IEEE802_11, bytes: &bytes, wire_len: 0 };
+        let arp = Frame { link: LinkType::RAW, bytes: &[0], wire_len: 0 };
+        assert!(intake.handle(Source::default(), &frame).is_some());
+        assert!(intake.handle(Source::default(), &arp).is_none());
+        assert!(intake.next_arrival().is_none());
+    }
+}

@@ -132,12 +132,12 @@ impl Unpacker {
                 }
                 // No subframe holds an 802.11 frame.
                 Ok(_) => why = Some(Dropped::TooDeep),
-                // What is not IP is not worth a word beside what is damaged.
+                // ARP beside a packet is not worth a word, and nothing beside what is damaged.
                 Err(dropped) if why.is_none_or(|why| why == Dropped::NotIp) => why = Some(dropped),
                 Err(_) => {}
             }
         }
-        if let Some(why) = why {
+        if let Some(why) = why.filter(|&why| uncounted > 0 || why != Dropped::NotIp) {
             self.accounts.set_aside(why, uncounted);
         }
     }
