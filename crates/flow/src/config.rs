@@ -21,7 +21,7 @@ pub struct Limits {
     pub buffered_per_direction: usize,
     /// Bytes held out of order by all connections, bookkeeping included.
     pub buffered: usize,
-    /// Bytes of fragments held, bookkeeping included.
+    /// Bytes of IP fragments held, bookkeeping included.
     pub fragments: usize,
     /// Connections that are over but kept for stragglers, over all shards.
     pub lingering: usize,

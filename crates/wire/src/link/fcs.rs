@@ -7,7 +7,7 @@ use crate::Payload;
 /// Of the sequence.
 pub(super) const SIZE: usize = 4;
 
-/// The generator polynomial, the lowest bit first (IEEE 802.11-2020, 9.2.4.9).
+/// The generator polynomial, the lowest bit first (IEEE 802.11-2020, 9.2.4.8).
 const POLYNOMIAL: u32 = 0xedb8_8320;
 
 /// The remainders of four bits.
