@@ -80,6 +80,10 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t = Overlap::First, value_name = "WHICH", help_heading = ENGINE)]
     pub(crate) overlap: Overlap,
 
+    /// What tells connections apart beside protocol, addresses and ports: VLAN ids, the outermost first
+    #[arg(long, value_enum, value_name = "PART", help_heading = ENGINE)]
+    pub(crate) key: Vec<KeyPart>,
+
     /// End a connection when its next packet comes later than this after the last one; captured files
     /// are not cut by time unless this is given
     #[arg(long, value_name = "SECONDS", help_heading = ENGINE)]
@@ -105,6 +109,22 @@ pub(crate) struct Args {
     /// Memory for IP fragments that wait for others, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 64, help_heading = LIMITS)]
     pub(crate) max_fragments: usize,
+
+    /// Connections that are over but remembered for stragglers; each of 64 parts gets a 64th, at least 1
+    #[arg(long, value_name = "N", default_value_t = 65_536, help_heading = LIMITS)]
+    pub(crate) max_lingering: usize,
+
+    /// Connections with the same protocol, addresses and ports held at once
+    #[arg(long, value_name = "N", default_value_t = 16, help_heading = LIMITS)]
+    pub(crate) max_same_ends: usize,
+
+    /// TCP segments more than 64 MiB ahead of their stream that one direction keeps
+    #[arg(long, value_name = "N", default_value_t = 8, help_heading = LIMITS)]
+    pub(crate) max_far_ahead: usize,
+
+    /// Headers in one another: VLAN tags, MPLS labels and extension headers are counted
+    #[arg(long, value_name = "N", default_value_t = 16, help_heading = LIMITS)]
+    pub(crate) max_headers: usize,
 
     /// Memory for bytes that wait to be written, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 64, help_heading = LIMITS)]
@@ -149,6 +169,13 @@ Exit status:
   1  no input was readable, or output failed
   2  the command line or the filter is wrong
   3  something was read, but an input was missing, cut, corrupt or of an unknown link type";
+
+/// What can be made a part of a flow's key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum KeyPart {
+    /// The VLAN ids.
+    Vlan,
+}
 
 /// In which order files are read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]

@@ -6,6 +6,9 @@ use sink::{Format, GapStyle, OutputConfig};
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// Each header of a frame may cost a few hundred bytes of stack.
+const MAX_HEADERS: usize = 1000;
+
 /// What is to be done.
 #[derive(Debug)]
 pub(crate) enum Action {
@@ -43,11 +46,25 @@ pub(crate) fn action(args: Args) -> Result<Action, String> {
     at_least_one("-f", args.max_file_desc)?;
     at_least_one("--workers", args.workers)?;
     at_least_one("--max-connections", args.max_connections)?;
+    at_least_one("--max-lingering", args.max_lingering)?;
+    at_least_one("--max-same-ends", args.max_same_ends)?;
+    at_least_one("--max-far-ahead", args.max_far_ahead)?;
+    at_least_one("--max-headers", args.max_headers)?;
+    if args.max_headers > MAX_HEADERS {
+        return Err(format!("--max-headers {}: at most {MAX_HEADERS}", args.max_headers));
+    }
     let order = match args.order {
         args::Order::Time => capture::Order::FirstPacket,
         args::Order::Given => capture::Order::Given,
     };
     let inputs = Inputs::order(&args.input_file, order).map_err(|error| error.to_string())?;
+    if inputs.len() > flow::Source::MAX_FILE as usize {
+        return Err(format!(
+            "{} inputs: at most {} can be one run",
+            inputs.len(),
+            flow::Source::MAX_FILE
+        ));
+    }
     let output = OutputConfig {
         dir: args.output_dir,
         console: args.write_to_console,
@@ -77,17 +94,21 @@ pub(crate) fn action(args: Args) -> Result<Action, String> {
         )?,
         buffered: mib("--max-buffered", args.max_buffered)?,
         fragments: mib("--max-fragments", args.max_fragments)?,
-        ..flow::Limits::default()
+        lingering: args.max_lingering,
+        per_key: args.max_same_ends,
+        far_ahead: args.max_far_ahead,
+        headers: args.max_headers,
     };
     let overlap = match args.overlap {
         args::Overlap::First => flow::Overlap::First,
         args::Overlap::Last => flow::Overlap::Last,
     };
+    let vlan_keys = args.key.contains(&args::KeyPart::Vlan);
     let idle = args.idle_timeout.map(Duration::from_secs);
     Ok(Action::Read(Box::new(Config {
         inputs,
         filter: args.filter,
-        engine: flow::Config { overlap, idle, limits },
+        engine: flow::Config { overlap, idle, vlan_keys, limits },
         output,
         summary_json: args.summary_json,
         quiet: args.quiet,

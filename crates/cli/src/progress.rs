@@ -7,14 +7,10 @@ use std::io::{IsTerminal, Write, stderr, stdout};
 /// Below this many bytes a run is over before anybody could read a bar.
 const LONG: u64 = 64 << 20;
 
-/// How many packets pass between two looks at the clock.
-const EVERY: u64 = 8192;
-
 /// A bar on standard error, where that is a terminal and the input is long.
 #[derive(Debug)]
 pub(crate) struct Progress {
     bar: Option<ProgressBar>,
-    packets: u64,
 }
 
 impl Progress {
@@ -24,15 +20,12 @@ impl Progress {
             && stderr().is_terminal()
             && !(console && stdout().is_terminal())
             && length.is_none_or(|bytes| bytes >= LONG);
-        Self { bar: shows.then(|| bar(length)), packets: 0 }
+        Self { bar: shows.then(|| bar(length)) }
     }
 
-    /// A packet was read. `state` gives the bytes read and the connections held; it is asked now and
-    /// then only.
-    pub(crate) fn packet(&mut self, state: impl FnOnce() -> (u64, usize)) {
-        self.packets += 1;
-        if let Some(bar) = self.bar.as_ref().filter(|_| self.packets.is_multiple_of(EVERY)) {
-            let (bytes, connections) = state();
+    /// Shows how far the run is: bytes read, connections held.
+    pub(crate) fn show(&self, bytes: u64, connections: usize) {
+        if let Some(bar) = &self.bar {
             bar.set_message(format!("{connections} connections"));
             bar.set_position(bytes);
         }

@@ -106,6 +106,9 @@ fn write_summary(path: &Path, json: &str) -> io::Result<()> {
     std::fs::write(path, json)
 }
 
+/// How many packets pass between two looks at the progress bar.
+const LOOK_EVERY: u64 = 8192;
+
 /// A run under way.
 struct Run<'a> {
     config: &'a Config,
@@ -205,9 +208,10 @@ impl<'a> Run<'a> {
                     break;
                 }
             }
-            let (engine, done) = (&self.engine, self.done);
-            let bytes = reader.bytes_read();
-            self.notes.progress().packet(|| (done + bytes, engine.connections()));
+            if reader.packets().is_multiple_of(LOOK_EVERY) {
+                let bytes = self.done + reader.bytes_read();
+                self.notes.progress().show(bytes, self.engine.connections());
+            }
         }
         Ok(())
     }
@@ -239,7 +243,7 @@ impl<'a> Run<'a> {
             }
         }
         let file = u32::try_from(input.number()).unwrap_or(u32::MAX);
-        let source = Source { time: packet.time, number: packet.number, file };
+        let source = Source::new(packet.time, packet.number, file);
         let frame = Frame { link, bytes: packet.bytes, wire_len: packet.wire_len };
         self.engine.handle_packet(source, &frame, &mut self.output)?;
         if self.notes.is_verbose()

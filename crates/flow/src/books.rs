@@ -60,10 +60,19 @@ named! {
         Buffered = "buffered",
         /// Fragments: the oldest datagram, or 802.11 frame, was given up.
         Fragments = "fragments",
+        /// Connections that are over: the one that rested longest was forgotten.
+        Lingering = "remembered after their end",
         /// Connections with the same ends: the oldest one was ended.
         PerKey = "connections with the same ends",
         /// Segments far ahead of their stream: the oldest was given up.
         FarAhead = "far ahead",
+    }
+}
+
+impl Limit {
+    /// Does reaching it cost nothing but memory of the past, as happens in every long run?
+    pub fn is_routine(self) -> bool {
+        self == Self::Lingering
     }
 }
 

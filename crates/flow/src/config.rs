@@ -25,12 +25,18 @@ pub struct Limits {
     pub fragments: usize,
     /// Connections that are over but kept for stragglers, over all shards.
     pub lingering: usize,
+    /// Connections with the same ends held at once.
+    pub per_key: usize,
+    /// Segments far ahead of their stream that a direction keeps.
+    pub far_ahead: usize,
+    /// Headers in one another: tags, labels and extension headers are counted.
+    pub headers: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            // Measured, names included: about 450 bytes for a TCP connection, 320 for one of UDP. So 2 Mi
+            // Measured, names included: about 430 bytes for a TCP connection, 160 for one of UDP. So 2 Mi
             // connections are at most 0.9 GB: more than a laptop's capture has, less than its memory.
             connections: 2 << 20,
             // Twice the 4 MiB of payload that prove a hole (`tcp::PAST_HOLE`), so that only
@@ -42,6 +48,13 @@ impl Default for Limits {
             fragments: 64 << 20,
             // 1024 in each shard.
             lingering: 1 << 16,
+            // Each segment is compared with all of them, so a flood of SYNs between two ports must not
+            // make the list long.
+            per_key: 16,
+            // Each waits for a single other one near it or for the peer's acknowledgement, so a few are
+            // enough; a flood of them replaces the oldest.
+            far_ahead: 8,
+            headers: wire::MAX_HEADERS,
         }
     }
 }
@@ -54,6 +67,8 @@ pub struct Config {
     /// A connection ends when its next packet comes later than this after the last. `None` for
     /// captured files: time between packets proves nothing there.
     pub idle: Option<Duration>,
+    /// Do VLAN ids tell flows apart? Mirror ports often tag the two directions differently.
+    pub vlan_keys: bool,
     /// How much may be held.
     pub limits: Limits,
 }

@@ -1,11 +1,13 @@
 //! One connection as sinks see it.
 
+use crate::key::KeptKey;
 use crate::{Endpoint, FlowKey, Side, Source};
+use wire::VlanIds;
 
 /// Who talks to whom, and since when.
 #[derive(Clone, Debug)]
 pub struct Connection {
-    key: FlowKey,
+    key: KeptKey,
     first: Source,
     /// Is the key's end 1 the initiator?
     swapped: bool,
@@ -15,12 +17,19 @@ impl Connection {
     /// A connection whose first packet is `first` and whose side 0 is `initiator` (0 or 1, an index
     /// into the key's ends).
     pub fn new(key: FlowKey, initiator: usize, first: Source) -> Self {
-        Self { key, first, swapped: initiator != 0 }
+        Self { key: key.into(), first, swapped: initiator != 0 }
     }
 
     /// The key, the same for both directions.
-    pub fn key(&self) -> &FlowKey {
-        &self.key
+    #[inline]
+    pub fn key(&self) -> FlowKey {
+        self.key.get()
+    }
+
+    /// Is this its key?
+    #[inline]
+    pub(crate) fn has_key(&self, key: &FlowKey) -> bool {
+        self.key.is(key)
     }
 
     /// The IP protocol number.
@@ -28,9 +37,14 @@ impl Connection {
         self.key.protocol()
     }
 
+    /// The VLANs that tell it from others with the same ends.
+    pub fn vlans(&self) -> VlanIds {
+        self.key().vlans()
+    }
+
     /// The end that is `side`.
     pub fn end(&self, side: Side) -> Endpoint {
-        self.key.end(self.index(side))
+        self.key().end(self.index(side))
     }
 
     /// The first packet.

@@ -9,8 +9,7 @@ use crate::assembled::{Assembled, cover};
 use crate::pieces::{PIECE_OVERHEAD, Pieces};
 use crate::{Overlap, Source};
 use std::collections::{HashMap, VecDeque};
-use std::net::IpAddr;
-use wire::{Fragment, Timestamp};
+use wire::{Ends, Fragment, Timestamp, VlanIds};
 
 /// The largest fragmentable part: IPv4's total length and IPv6's payload length have 16 bits.
 const MAX_DATAGRAM: u32 = 65535;
@@ -33,10 +32,10 @@ const DATAGRAM_OVERHEAD: usize = 256;
 /// different next headers, and the first one's counts.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 struct Key {
-    src: IpAddr,
-    dst: IpAddr,
+    ends: Ends,
     id: u32,
     protocol: u8,
+    vlans: VlanIds,
 }
 
 /// The fragments of one datagram so far.
@@ -117,9 +116,9 @@ impl Done {
 /// A datagram put together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Whole {
-    pub(crate) src: IpAddr,
-    pub(crate) dst: IpAddr,
+    pub(crate) ends: Ends,
     pub(crate) protocol: u8,
+    pub(crate) vlans: VlanIds,
     /// How many captured frames it was made of.
     pub(crate) frames: u64,
 }
@@ -206,12 +205,12 @@ impl Defragmenter {
         let Some(end) = fragment.offset.checked_add(len).filter(|&end| end <= MAX_DATAGRAM) else {
             return Outcome::OutOfRange;
         };
-        let v6 = fragment.src.is_ipv6();
+        let v6 = fragment.ends.is_v6();
         let key = Key {
-            src: fragment.src,
-            dst: fragment.dst,
+            ends: fragment.ends,
             id: fragment.id,
             protocol: if v6 { 0 } else { fragment.protocol },
+            vlans: fragment.vlans,
         };
         let patience = if v6 { PATIENCE_V6 } else { PATIENCE_V4 };
         self.forget_if_stale(&key, source.time, patience);
@@ -266,7 +265,8 @@ impl Defragmenter {
         self.whole.extend_to(len);
         self.remember(*key, time);
         let Waiting { protocol, frames, .. } = datagram;
-        Outcome::Completes(Whole { src: key.src, dst: key.dst, protocol, frames })
+        let Key { ends, vlans, .. } = *key;
+        Outcome::Completes(Whole { ends, protocol, vlans, frames })
     }
 
     /// Keeps the datagram that was completed.
@@ -324,17 +324,25 @@ mod tests {
     use wire::Payload;
 
     fn at(secs: i64) -> Source {
-        Source { time: Timestamp::new(secs, 0), number: 1, file: 1 }
+        Source::new(Timestamp::new(secs, 0), 1, 1)
     }
 
     fn fragment(id: u32, offset: u32, more: bool, bytes: &[u8]) -> Fragment<'_> {
-        let (src, dst) = ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
-        Fragment { src, dst, id, protocol: 17, offset, more, payload: Payload::whole(bytes) }
+        let ends = Ends::V4 { src: 0x0a00_0001, dst: 0x0a00_0002 };
+        Fragment {
+            ends,
+            id,
+            protocol: 17,
+            offset,
+            more,
+            vlans: VlanIds::NONE,
+            payload: Payload::whole(bytes),
+        }
     }
 
     fn v6<'a>(fragment: Fragment<'a>, protocol: u8) -> Fragment<'a> {
-        let (src, dst) = ("2001:db8::1".parse().unwrap(), "2001:db8::2".parse().unwrap());
-        Fragment { src, dst, protocol, ..fragment }
+        let ends = Ends::V6 { src: [1, 1], dst: [1, 2] };
+        Fragment { ends, protocol, ..fragment }
     }
 
     /// What becomes of a fragment that a frame of its own brings.

@@ -123,13 +123,13 @@ fn with_payload<'a>(body: &Body<'_>, payload: Payload<'a>) -> Body<'a> {
 mod tests {
     use super::*;
     use crate::Source;
-    use wire::Datagram;
+    use wire::{Datagram, Ends, VlanIds};
 
     const PAYLOAD: Payload<'_> = Payload { bytes: b"abcd", len: 14 };
 
     fn arrival(body: Body<'_>) -> Arrival<'_> {
-        let [src, dst] = [1, 2].map(|last| [10, 0, 0, last].into());
-        let datagram = Datagram { src, dst, protocol: 6, src_port: 1, dst_port: 2, body };
+        let (ends, vlans) = (Ends::V4 { src: 1, dst: 2 }, VlanIds::NONE);
+        let datagram = Datagram { ends, protocol: 6, src_port: 1, dst_port: 2, vlans, body };
         Arrival::new(Source::default(), 1, 3, &datagram)
     }
 

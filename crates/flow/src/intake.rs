@@ -17,7 +17,7 @@ pub struct Intake {
 impl Intake {
     /// One that holds at most as many bytes of fragments as `config` allows.
     pub fn new(config: &Config) -> Self {
-        Self { unpacker: Unpacker::new(config.limits.fragments), msdus: Msdus::default() }
+        Self { unpacker: Unpacker::new(config), msdus: Msdus::default() }
     }
 
     /// A frame was read that is not to be looked into.
@@ -28,12 +28,21 @@ impl Intake {
 
     /// Decodes a frame. What comes out first, if anything, goes to the [shard](Arrival::shard) it names;
     /// then [`Self::next_arrival`] is to be asked for more.
+    #[inline]
     pub fn handle<'a>(&'a mut self, source: Source, frame: &Frame<'a>) -> Option<Arrival<'a>> {
         self.unpacker.begin();
-        match wire::decode(frame) {
-            Ok(Decoded::Datagram(datagram)) => Some(self.unpacker.arrival(source, 1, &datagram)),
+        match wire::decode_plain(frame) {
+            Some(datagram) => Some(self.unpacker.arrival(source, 1, &datagram)),
+            None => self.handle_any(source, frame),
+        }
+    }
+
+    /// The same for a frame that is not plain.
+    #[inline(never)]
+    fn handle_any<'a>(&'a mut self, source: Source, frame: &Frame<'a>) -> Option<Arrival<'a>> {
+        match wire::decode_within(frame, self.unpacker.max_headers) {
             Ok(Decoded::LinkFragment(fragment)) => self.handle_link_fragment(source, &fragment),
-            other => self.unpacker.unpack(source, 1, other, None),
+            decoded => self.unpacker.unpack(source, 1, decoded, None),
         }
     }
 
@@ -83,7 +92,8 @@ impl Intake {
         match outcome {
             Outcome::Completes { frames, aggregate } => {
                 let whole = self.msdus.whole();
-                let decoded = wire::decode_msdu(whole.payload(), aggregate);
+                let headers = self.unpacker.max_headers;
+                let decoded = wire::decode_msdu(whole.payload(), aggregate, headers);
                 self.unpacker.unpack(source, frames, decoded, Some(whole))
             }
             Outcome::Waits => None,

@@ -1,11 +1,11 @@
 //! What is counted of each connection while it lives.
 //!
-//! Millions of connections may be held, and nearly all of them have nothing but packets and bytes to
-//! count; the other counters are allocated when the first of them is needed.
+//! Millions of connections may be held, and nearly all of them have little to count: 24 bytes do. What
+//! grows beyond, or has anything rare to count, is given its own allocation.
 
 use crate::SideStats;
 
-/// What is counted rarely. The discriminants are indexes.
+/// What is counted rarely.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Counter {
     Missing,
@@ -19,87 +19,185 @@ pub(crate) enum Counter {
     Late,
 }
 
-const COUNTERS: usize = Counter::Late as usize + 1;
-
-/// What is counted of every connection, of one end.
-#[derive(Clone, Copy, Default, Debug)]
-struct Common {
-    packets: u64,
-    chunks: u64,
-    bytes: u64,
-    messages: u64,
+impl Counter {
+    fn of(self, stats: &mut SideStats) -> &mut u64 {
+        match self {
+            Self::Missing => &mut stats.missing,
+            Self::Gaps => &mut stats.gaps,
+            Self::Retransmitted => &mut stats.retransmitted,
+            Self::OutOfOrder => &mut stats.out_of_order,
+            Self::Overlapping => &mut stats.overlapping,
+            Self::Conflicting => &mut stats.conflicting,
+            Self::KeepAlive => &mut stats.keep_alive,
+            Self::BeforeStart => &mut stats.before_start,
+            Self::Late => &mut stats.late,
+        }
+    }
 }
 
 /// The counts of one connection, by end of the flow key (not by side: which end is side 0 may change).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Ledger {
-    common: [Common; 2],
-    rare: Option<Box<[[u64; COUNTERS]; 2]>>,
-    /// Who sent the last chunk.
-    speaker: Option<u8>,
+    counts: Counts,
+}
+
+#[derive(Debug)]
+enum Counts {
+    Few(Few),
+    Many(Box<Many>),
+}
+
+/// Small numbers, and none of what is rare.
+#[derive(Clone, Copy, Debug)]
+struct Few {
+    bytes: [u32; 2],
+    packets: [u16; 2],
+    chunks: [u16; 2],
+    messages: [u16; 2],
+    speaker: Speaker,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Many {
+    ends: [SideStats; 2],
+    speaker: Speaker,
+}
+
+/// Who sent the last chunk. A type of its own, since what it leaves unused of its byte tells few
+/// counts from many.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Speaker {
+    Nobody,
+    End0,
+    End1,
+}
+
+impl Speaker {
+    #[inline]
+    fn of(end: usize) -> Self {
+        if end == 0 { Self::End0 } else { Self::End1 }
+    }
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        let (bytes, none) = ([0; 2], [0; 2]);
+        let few =
+            Few { bytes, packets: none, chunks: none, messages: none, speaker: Speaker::Nobody };
+        Self { counts: Counts::Few(few) }
+    }
+}
+
+impl Few {
+    fn stats(&self, end: usize) -> SideStats {
+        SideStats {
+            packets: u64::from(self.packets[end]),
+            chunks: u64::from(self.chunks[end]),
+            bytes: u64::from(self.bytes[end]),
+            messages: u64::from(self.messages[end]),
+            ..SideStats::default()
+        }
+    }
+
+    /// Adds packets; `None` where they are too many to be few.
+    fn add_packets(&mut self, end: usize, frames: u64) -> Option<()> {
+        let packets = u64::from(self.packets[end]).checked_add(frames)?;
+        self.packets[end] = u16::try_from(packets).ok()?;
+        Some(())
+    }
+
+    /// Adds a chunk; `None`, and nothing changed, where something would be too large.
+    fn add_chunk(&mut self, end: usize, len: usize) -> Option<()> {
+        let bytes = self.bytes[end].checked_add(u32::try_from(len).ok()?)?;
+        let chunks = self.chunks[end].checked_add(1)?;
+        let turn = u16::from(self.speaker != Speaker::of(end));
+        let messages = self.messages[end].checked_add(turn)?;
+        (self.bytes[end], self.chunks[end], self.messages[end]) = (bytes, chunks, messages);
+        self.speaker = Speaker::of(end);
+        Some(())
+    }
 }
 
 impl Ledger {
     /// Adds `n` to a counter of `end`.
     pub(crate) fn add(&mut self, end: usize, counter: Counter, n: u64) {
         if n > 0 {
-            self.rare.get_or_insert_default()[end][counter as usize] += n;
+            *counter.of(&mut self.many().ends[end]) += n;
         }
     }
 
     /// `frames` captured packets from `end`.
+    #[inline]
     pub(crate) fn add_packets(&mut self, end: usize, frames: u64) {
-        self.common[end].packets += frames;
+        if let Counts::Few(few) = &mut self.counts
+            && few.add_packets(end, frames).is_some()
+        {
+            return;
+        }
+        self.many().ends[end].packets += frames;
     }
 
-    /// A chunk of `len` bytes from `end`.
-    pub(crate) fn add_chunk(&mut self, end: usize, len: usize) {
-        let common = &mut self.common[end];
-        common.chunks += 1;
-        common.bytes += len as u64;
-        if self.speaker != Some(end as u8) {
-            self.speaker = Some(end as u8);
-            common.messages += 1;
+    /// A chunk of `len` bytes from `end`; where it stands in its stream.
+    #[inline]
+    pub(crate) fn add_chunk(&mut self, end: usize, len: usize) -> u64 {
+        let offset = self.offset(end);
+        if let Counts::Few(few) = &mut self.counts
+            && few.add_chunk(end, len).is_some()
+        {
+            return offset;
         }
+        let many = self.many();
+        let turn = many.speaker != Speaker::of(end);
+        many.speaker = Speaker::of(end);
+        let stats = &mut many.ends[end];
+        stats.chunks += 1;
+        stats.bytes += len as u64;
+        stats.messages += u64::from(turn);
+        offset
     }
 
     /// Where the next byte of `end` stands in its stream.
+    #[inline]
     pub(crate) fn offset(&self, end: usize) -> u64 {
-        self.common[end].bytes + self.rare(end, Counter::Missing)
+        match &self.counts {
+            Counts::Few(few) => u64::from(few.bytes[end]),
+            Counts::Many(many) => many.ends[end].bytes + many.ends[end].missing,
+        }
     }
 
     /// `frames` of the packets from `end` turned out to belong to no connection.
     pub(crate) fn take_packets(&mut self, end: usize, frames: u64) {
-        self.common[end].packets = self.common[end].packets.saturating_sub(frames);
+        let packets = &mut self.many().ends[end].packets;
+        *packets = packets.saturating_sub(frames);
     }
 
     /// Was anything delivered or given up?
     pub(crate) fn has_output(&self) -> bool {
-        self.speaker.is_some() || [0, 1].iter().any(|&end| self.rare(end, Counter::Gaps) > 0)
-    }
-
-    fn rare(&self, end: usize, counter: Counter) -> u64 {
-        self.rare.as_ref().map_or(0, |rare| rare[end][counter as usize])
+        match &self.counts {
+            Counts::Few(few) => few.speaker != Speaker::Nobody,
+            Counts::Many(many) => {
+                many.speaker != Speaker::Nobody || many.ends.iter().any(|stats| stats.gaps > 0)
+            }
+        }
     }
 
     /// All counts of `end`.
     pub(crate) fn stats(&self, end: usize) -> SideStats {
-        let Common { packets, chunks, bytes, messages } = self.common[end];
-        let rare = |counter| self.rare(end, counter);
-        SideStats {
-            packets,
-            chunks,
-            bytes,
-            messages,
-            missing: rare(Counter::Missing),
-            gaps: rare(Counter::Gaps),
-            retransmitted: rare(Counter::Retransmitted),
-            out_of_order: rare(Counter::OutOfOrder),
-            overlapping: rare(Counter::Overlapping),
-            conflicting: rare(Counter::Conflicting),
-            keep_alive: rare(Counter::KeepAlive),
-            before_start: rare(Counter::BeforeStart),
-            late: rare(Counter::Late),
+        match &self.counts {
+            Counts::Few(few) => few.stats(end),
+            Counts::Many(many) => many.ends[end],
+        }
+    }
+
+    /// The counts in their own allocation, moved there if need be.
+    fn many(&mut self) -> &mut Many {
+        if let Counts::Few(few) = &self.counts {
+            let ends = [0, 1].map(|end| few.stats(end));
+            self.counts = Counts::Many(Box::new(Many { ends, speaker: few.speaker }));
+        }
+        match &mut self.counts {
+            Counts::Many(many) => many,
+            Counts::Few(_) => unreachable!("they were moved just now"),
         }
     }
 }
@@ -125,15 +223,35 @@ mod tests {
         assert!(!ledger.has_output());
         ledger.add(1, Counter::Missing, 100);
         ledger.add(1, Counter::Gaps, 1);
-        ledger.add_chunk(1, 5);
-        assert_eq!((ledger.offset(0), ledger.offset(1)), (0, 105));
         assert!(ledger.has_output());
+        assert_eq!(ledger.add_chunk(1, 5), 100);
+        assert_eq!((ledger.offset(0), ledger.offset(1)), (0, 105));
     }
 
     #[test]
-    fn counting_nothing_allocates_nothing() {
+    fn few_counts_take_24_bytes_and_no_allocation() {
+        assert_eq!(size_of::<Ledger>(), 24);
         let mut ledger = Ledger::default();
         ledger.add(0, Counter::Late, 0);
-        assert!(ledger.rare.is_none());
+        ledger.add_packets(0, 1);
+        ledger.add_chunk(0, 1);
+        assert!(matches!(ledger.counts, Counts::Few(_)));
+    }
+
+    #[test]
+    fn nothing_is_lost_where_few_become_many() {
+        let mut ledger = Ledger::default();
+        for n in 0..70_000 {
+            ledger.add_packets(n % 2, 3);
+            ledger.add_chunk(n / 2 % 2, 100_000);
+        }
+        ledger.take_packets(0, 5);
+        let (a, b) = (ledger.stats(0), ledger.stats(1));
+        assert_eq!((a.packets, b.packets), (105_000 - 5, 105_000));
+        assert_eq!((a.chunks, a.bytes, a.messages), (35_000, 3_500_000_000, 17_500));
+        assert_eq!((b.chunks, b.bytes, b.messages), (35_000, 3_500_000_000, 17_500));
+        assert_eq!(ledger.add_chunk(1, 1 << 31), 3_500_000_000);
+        assert_eq!(ledger.offset(1), 3_500_000_000 + (1 << 31));
+        assert_eq!(ledger.stats(1).messages, 17_500);
     }
 }

@@ -8,7 +8,7 @@
 //! ```
 //! use flow::{Chunk, Config, Connection, Engine, Sink, Source};
 //! use std::convert::Infallible;
-//! use wire::{Frame, LinkType};
+//! use wire::{Frame, LinkType, Timestamp};
 //!
 //! /// Keeps what it is given.
 //! #[derive(Default)]
@@ -35,7 +35,7 @@
 //!
 //! let (mut engine, mut sink) = (Engine::new(Config::default()), Bytes::default());
 //! let frame = Frame { link: LinkType::RAW, bytes: &packet, wire_len: 43 };
-//! let source = Source { number: 1, file: 1, ..Source::default() };
+//! let source = Source::new(Timestamp::new(0, 0), 1, 1);
 //! engine.handle_packet(source, &frame, &mut sink)?;
 //! assert!(sink.0.is_empty(), "no SYN was seen: bytes from before this one may still come");
 //! engine.finish(&mut sink)?;
@@ -52,11 +52,13 @@ mod connection;
 mod defrag;
 mod engine;
 mod further;
+mod index;
 mod intake;
 mod key;
 mod ledger;
 mod msdu;
 mod outlet;
+mod paged;
 mod pieces;
 mod shard;
 mod sink;

@@ -252,7 +252,7 @@ mod tests {
 
     fn at(millis: i64) -> Source {
         let nanos = (millis % 1000 * 1_000_000) as u32;
-        Source { time: Timestamp::new(millis / 1000, nanos), number: 1, file: 1 }
+        Source::new(Timestamp::new(millis / 1000, nanos), 1, 1)
     }
 
     fn fragment(sequence: u16, number: u8, more: bool, bytes: &[u8]) -> LinkFragment<'_> {

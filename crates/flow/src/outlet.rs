@@ -53,8 +53,7 @@ impl<S: Sink> Outlet<'_, S> {
         if bytes.is_empty() {
             return Ok(());
         }
-        let offset = self.ledger.offset(end);
-        self.ledger.add_chunk(end, bytes.len());
+        let offset = self.ledger.add_chunk(end, bytes.len());
         let chunk = Chunk { side: self.side(end), offset, bytes, source };
         self.sink.data(self.handle, self.connection, &chunk)
     }

@@ -1,23 +1,24 @@
 //! A shard: some of the flow keys, and everything that is kept of their connections.
 
 use crate::connection::Connection;
-use crate::key::{Endpoint, FlowKey};
+use crate::key::FlowKey;
 use crate::outlet::Outlet;
-use crate::table::{List, Table};
+use crate::table::{Entry, List, Table, TcpView};
 use crate::tcp::{self, Join, Route, Step, Tcp};
 use crate::{Books, Config, Ended, Limit, Side, Sink, Source, Totals};
-use std::collections::BTreeMap;
+use std::borrow::Borrow;
+use std::collections::{BTreeMap, VecDeque};
 use wire::{Body, Datagram, Payload, Segment, TcpFlags};
 
 /// How many shards there are: the same in every run, so that what is found does not depend on how many
 /// threads share them. Enough for 64 cores; few enough that a 64th of every limit is still useful.
 pub const SHARDS: usize = 64;
 
-/// Connections with the same ends that are held at once. Each segment is compared with all of them, so
-/// a flood of SYNs between two ports must not make the list long.
-const PER_KEY: usize = 16;
+/// How many connections of a shard that are over keep all their state for a while.
+const FRESH: usize = 16;
 
 /// The shard that a key belongs to.
+#[inline]
 pub(crate) fn shard_of(key: &FlowKey) -> usize {
     (key.fixed_hash() % SHARDS as u64) as usize
 }
@@ -37,14 +38,15 @@ pub struct Arrival<'a> {
 }
 
 impl<'a> Arrival<'a> {
+    #[inline(always)]
     pub(crate) fn new(source: Source, serial: u64, frames: u64, datagram: &Datagram<'a>) -> Self {
-        let src = Endpoint { addr: datagram.src, port: datagram.src_port };
-        let dst = Endpoint { addr: datagram.dst, port: datagram.dst_port };
-        let (key, from) = FlowKey::new(datagram.protocol, src, dst);
+        let Datagram { ends, protocol, src_port, dst_port, vlans, .. } = *datagram;
+        let (key, from) = FlowKey::between(protocol, ends, [src_port, dst_port], vlans);
         Self { key, from, body: datagram.body, source, serial, frames }
     }
 
     /// The shard that takes it, below [`SHARDS`].
+    #[inline]
     pub fn shard(&self) -> usize {
         shard_of(&self.key)
     }
@@ -70,6 +72,9 @@ pub struct Shard<H> {
     totals: Totals,
     /// Bytes held out of order by all connections, bookkeeping included.
     buffered: usize,
+    /// Connections that are over since not long ago, the newest at the end: nothing is made smaller
+    /// while their last acknowledgements are still to come.
+    fresh: VecDeque<u32>,
     /// The connections that hold them, by the packets with which they last spoke.
     holders: BTreeMap<u64, u32>,
 }
@@ -78,7 +83,8 @@ impl<H: Copy> Shard<H> {
     /// An empty shard that keeps to its part of the limits.
     pub fn new(config: Config) -> Self {
         let (table, books, totals) = (Table::default(), Books::default(), Totals::default());
-        Self { table, config, books, totals, buffered: 0, holders: BTreeMap::new() }
+        let (fresh, holders) = (VecDeque::new(), BTreeMap::new());
+        Self { table, config, books, totals, buffered: 0, fresh, holders }
     }
 
     /// What became of the packets that came here.
@@ -100,6 +106,7 @@ impl<H: Copy> Shard<H> {
     ///
     /// # Errors
     /// The sink's own.
+    #[inline]
     pub fn handle<S: Sink<Handle = H>>(
         &mut self,
         arrival: &Arrival<'_>,
@@ -143,13 +150,15 @@ impl<H: Copy> Shard<H> {
         payload: Payload<'_>,
         sink: &mut S,
     ) -> Result<(), S::Error> {
-        let known = self.table.of_key(&arrival.key).next();
+        let known = self.table.newest(&arrival.key);
         let index = match self.unless_idle(known, arrival, sink)? {
             Some(index) => index,
             None => self.open(arrival, arrival.from, false, sink)?,
         };
         self.table.touch(index, List::Active);
-        let (_, mut out) = self.note_packet(index, arrival, sink);
+        let Some((entry, _)) = self.table.get_mut(index) else { return Ok(()) };
+        entry.note_packet(arrival);
+        let mut out = outlet(entry, &mut self.books, &mut self.totals, sink, arrival.source);
         out.data(arrival.from, payload.bytes, arrival.source)?;
         out.gap(arrival.from, u64::from(payload.missing()))
     }
@@ -168,42 +177,86 @@ impl<H: Copy> Shard<H> {
         } else {
             segment
         };
-        let (known, join) = self.find(arrival, segment);
+        let newest = self.table.newest(&arrival.key);
+        if let Some(index) = newest
+            && self.take_next(index, arrival, segment, sink)?
+        {
+            return Ok(());
+        }
+        let (known, join) = self.find(newest, arrival, segment);
         let known = self.unless_idle(known, arrival, sink)?;
-        let syn = segment.flags.has(TcpFlags::SYN);
-        // The sender of a SYN is the initiator, the sender of a SYN-ACK the other end.
-        let answers = usize::from(syn && segment.flags.has(TcpFlags::ACK));
-        let initiator = if arrival.key.ends_are_equal() { 0 } else { arrival.from ^ answers };
         let (index, join) = match known {
             Some(index) => (index, join),
-            None => (self.open(arrival, initiator, true, sink)?, Join::Plain),
+            None => (self.open(arrival, initiator(arrival, segment), true, sink)?, Join::Plain),
         };
-        if syn && (known.is_none() || join == Join::LateSyn) {
-            self.learn_initiator(index, initiator);
+        if segment.flags.has(TcpFlags::SYN) && (known.is_none() || join == Join::LateSyn) {
+            self.learn_initiator(index, initiator(arrival, segment));
         }
-        let step = Step {
-            n: self.tcp(index).map_or(0, Tcp::packets) + 1,
-            frames: arrival.frames,
-            fin: segment.flags.has(TcpFlags::FIN),
-            overlap: self.config.overlap,
-            cap: self.config.limits.buffered_per_direction,
-        };
-        let was_settled = self.tcp(index).is_some_and(Tcp::is_settled);
-        let cost = self.tcp(index).map_or(0, Tcp::cost);
-        if let (Some(tcp), mut out) = self.note_packet(index, arrival, sink) {
-            tcp.handle(arrival.from, segment, join, &step, &mut out)?;
-        }
-        self.note_cost(index, cost, Some(arrival.serial));
-        self.place(index, was_settled, sink)?;
+        self.take_in(index, arrival, segment, join, sink)?;
         self.hold_buffered(arrival.source, sink)
+    }
+
+    /// Gives a segment to its connection on the short way that nearly all go: nothing is missing, and it
+    /// is next. `false`, and nothing changed, where it is not so.
+    #[inline]
+    fn take_next<S: Sink<Handle = H>>(
+        &mut self,
+        index: u32,
+        arrival: &Arrival<'_>,
+        segment: &Segment<'_>,
+        sink: &mut S,
+    ) -> Result<bool, S::Error> {
+        let Some((entry, Some(tcp))) = self.table.get_mut(index) else { return Ok(false) };
+        if entry.has_older()
+            || arrival.key.ends_are_equal()
+            || !tcp.is_next(arrival.from, segment)
+            || self.config.idle.is_some_and(|idle| entry.was_idle(arrival.source.time, idle))
+        {
+            return Ok(false);
+        }
+        entry.note_packet(arrival);
+        let step = step(tcp, arrival, segment, &self.config);
+        let mut out = outlet(entry, &mut self.books, &mut self.totals, sink, arrival.source);
+        let was_settled = tcp.is_settled();
+        tcp.take_next(arrival.from, segment, &step, &mut out)?;
+        match tcp.is_over() {
+            false => self.table.touch(index, List::Active),
+            true => self.rest(index, was_settled, sink)?,
+        }
+        Ok(true)
+    }
+
+    /// Gives a segment to its connection.
+    fn take_in<S: Sink<Handle = H>>(
+        &mut self,
+        index: u32,
+        arrival: &Arrival<'_>,
+        segment: &Segment<'_>,
+        join: Join,
+        sink: &mut S,
+    ) -> Result<(), S::Error> {
+        self.table.revive(index);
+        let Some((entry, Some(tcp))) = self.table.get_mut(index) else { return Ok(()) };
+        entry.note_packet(arrival);
+        let step = step(tcp, arrival, segment, &self.config);
+        let (was_settled, cost) = (tcp.is_settled(), tcp.cost());
+        let mut out = outlet(entry, &mut self.books, &mut self.totals, sink, arrival.source);
+        tcp.handle(arrival.from, segment, join, &step, &mut out)?;
+        let (over, held) = (tcp.is_over(), tcp.cost());
+        if held > 0 || cost > 0 {
+            self.note_cost(index, cost, Some(arrival.serial));
+        }
+        match over {
+            false => self.table.touch(index, List::Active),
+            true => self.rest(index, was_settled, sink)?,
+        }
+        Ok(())
     }
 
     /// Keeps count of what is held, after a connection that cost `before` changed. `serial` is the
     /// number of the packet that it spoke with, if it did.
     fn note_cost(&mut self, index: u32, before: usize, serial: Option<u64>) {
-        let Some(tcp) = self.table.get_mut(index).and_then(|entry| entry.tcp.as_mut()) else {
-            return;
-        };
+        let Some((_, Some(tcp))) = self.table.get_mut(index) else { return };
         let cost = tcp.cost();
         self.buffered = self.buffered - before + cost;
         let spoke = serial.unwrap_or(tcp.holds_since);
@@ -225,47 +278,54 @@ impl<H: Copy> Shard<H> {
     ) -> Result<(), S::Error> {
         while self.buffered > self.config.limits.buffered / SHARDS {
             let Some((_, &index)) = self.holders.first_key_value() else { break };
-            let Some(entry) = self.table.get_mut(index) else { break };
-            let (Some(tcp), mut out) = entry.outlet(&mut self.books, &mut self.totals, sink) else {
-                break;
-            };
+            let Some((entry, Some(tcp))) = self.table.get_mut(index) else { break };
+            let mut out = outlet(entry, &mut self.books, &mut self.totals, sink, now);
             let (was_settled, before) = (tcp.is_settled(), tcp.cost());
-            out.set_now(now);
             out.limit(Limit::Buffered);
             if !tcp.relieve(&mut out)? {
                 break;
             }
+            let settled = tcp.is_settled();
             self.note_cost(index, before, None);
-            if !was_settled && self.tcp(index).is_some_and(Tcp::is_settled) {
-                self.place(index, was_settled, sink)?;
+            if settled && !was_settled {
+                self.rest(index, was_settled, sink)?;
             }
         }
         Ok(())
     }
 
-    /// The connection that a segment belongs to, if any.
-    fn find(&self, arrival: &Arrival<'_>, segment: &Segment<'_>) -> (Option<u32>, Join) {
-        let mut of_key = self.table.of_key(&arrival.key);
-        let Some(newest) = of_key.next() else { return (None, Join::Plain) };
+    /// The connection that a segment belongs to, if any; `newest` is the newest one of its key.
+    fn find(
+        &self,
+        newest: Option<u32>,
+        arrival: &Arrival<'_>,
+        segment: &Segment<'_>,
+    ) -> (Option<u32>, Join) {
+        let Some(newest) = newest else { return (None, Join::Plain) };
         let careful = segment.flags.has(TcpFlags::SYN)
-            || self.tcp(newest).is_none_or(Tcp::is_ending)
-            || of_key.next().is_some();
+            || self.table.live(newest).is_none_or(Tcp::is_ending)
+            || self.table.older(newest).is_some();
         if !careful {
             return (Some(newest), Join::Plain);
         }
-        let (indexes, states): (Vec<u32>, Vec<&Tcp>) = self
+        if self.table.older(newest).is_none()
+            && let Some(tcp) = self.table.view(newest)
+        {
+            return match tcp::route(&[tcp.borrow()], arrival.from, segment) {
+                Route::Opens => (None, Join::Plain),
+                Route::Joins(_, join) => (Some(newest), join),
+            };
+        }
+        let (indexes, views): (Vec<u32>, Vec<TcpView<'_>>) = self
             .table
             .of_key(&arrival.key)
-            .filter_map(|index| Some((index, self.tcp(index)?)))
+            .filter_map(|index| Some((index, self.table.view(index)?)))
             .unzip();
+        let states: Vec<&Tcp> = views.iter().map(Borrow::borrow).collect();
         match tcp::route(&states, arrival.from, segment) {
             Route::Opens => (None, Join::Plain),
             Route::Joins(i, join) => (indexes.get(i).copied(), join),
         }
-    }
-
-    fn tcp(&self, index: u32) -> Option<&Tcp> {
-        self.table.get(index)?.tcp.as_deref()
     }
 
     /// The same connection, unless it was idle for too long: then it is closed.
@@ -276,9 +336,8 @@ impl<H: Copy> Shard<H> {
         sink: &mut S,
     ) -> Result<Option<u32>, S::Error> {
         let Some((index, idle)) = known.zip(self.config.idle) else { return Ok(known) };
-        let last = self.table.get(index).map_or(arrival.source, |entry| entry.last);
-        let quiet = arrival.source.time.nanos_since(last.time);
-        if quiet <= i128::try_from(idle.as_nanos()).unwrap_or(i128::MAX) {
+        let Some((entry, _)) = self.table.get_mut(index) else { return Ok(None) };
+        if !entry.was_idle(arrival.source.time, idle) {
             return Ok(known);
         }
         self.close(index, Ended::Idle, sink)?;
@@ -297,13 +356,12 @@ impl<H: Copy> Shard<H> {
         while self.table.len() >= max {
             let oldest = self.table.oldest(List::Lingering).or(self.table.oldest(List::Active));
             let Some(oldest) = oldest else { break };
-            self.totals.limits[Limit::Connections as usize] += 1;
-            self.close(oldest, Ended::Limit, sink)?;
+            self.close_for(Limit::Connections, oldest, sink)?;
         }
-        let oldest = self.table.of_key(&arrival.key).nth(PER_KEY - 1);
+        let per_key = self.config.limits.per_key.max(1);
+        let oldest = self.table.of_key(&arrival.key).nth(per_key - 1);
         if let Some(oldest) = oldest {
-            self.totals.limits[Limit::PerKey as usize] += 1;
-            self.close(oldest, Ended::Limit, sink)?;
+            self.close_for(Limit::PerKey, oldest, sink)?;
         }
         let connection = Connection::new(arrival.key, initiator, arrival.source);
         self.totals.connections[usize::from(connection.protocol())] += 1;
@@ -313,66 +371,108 @@ impl<H: Copy> Shard<H> {
 
     /// Rule 2: a SYN says who the initiator is, if nothing went out before.
     fn learn_initiator(&mut self, index: u32, initiator: usize) {
-        let Some(entry) = self.table.get_mut(index) else { return };
+        let Some((entry, _)) = self.table.get_mut(index) else { return };
         if !entry.initiator_known && !entry.ledger.has_output() {
             entry.connection.set_initiator(initiator);
         }
         entry.initiator_known = true;
     }
 
-    /// Puts a connection in the list that it belongs to after a segment.
-    fn place<S: Sink<Handle = H>>(
+    /// A connection is over: tells the sink when that is new, and keeps what stragglers need.
+    fn rest<S: Sink<Handle = H>>(
         &mut self,
         index: u32,
         was_settled: bool,
         sink: &mut S,
     ) -> Result<(), S::Error> {
-        let Some(entry) = self.table.get(index) else { return Ok(()) };
-        let Some(tcp) = &entry.tcp else { return Ok(()) };
-        let over = tcp.is_over();
-        if tcp.is_settled() && !was_settled {
+        if let Some((entry, Some(tcp))) = self.table.get_mut(index)
+            && tcp.is_settled()
+            && !was_settled
+        {
             sink.settled(entry.handle, &entry.connection)?;
         }
-        self.table.touch(index, if over { List::Lingering } else { List::Active });
+        self.table.touch(index, List::Lingering);
+        if self.fresh.back() != Some(&index) {
+            self.fresh.push_back(index);
+        }
+        if self.fresh.len() > FRESH
+            && let Some(rested) = self.fresh.pop_front()
+        {
+            self.table.entomb(rested);
+        }
         while self.table.count(List::Lingering) > (self.config.limits.lingering / SHARDS).max(1) {
             let Some(oldest) = self.table.oldest(List::Lingering) else { break };
-            self.close(oldest, Ended::InputEnded, sink)?;
+            self.close_for(Limit::Lingering, oldest, sink)?;
         }
         Ok(())
     }
 
-    /// Ends a connection: what is held goes out, what is missing is said.
+    /// Ends a connection because a limit was reached.
+    fn close_for<S: Sink<Handle = H>>(
+        &mut self,
+        limit: Limit,
+        index: u32,
+        sink: &mut S,
+    ) -> Result<(), S::Error> {
+        self.totals.limits[limit as usize] += 1;
+        self.close(index, Ended::Limit, sink)
+    }
+
+    /// Ends a connection: what is held goes out, what is missing is said. `ended` is how, where the ends
+    /// did not say it.
     fn close<S: Sink<Handle = H>>(
         &mut self,
         index: u32,
         ended: Ended,
         sink: &mut S,
     ) -> Result<(), S::Error> {
-        let Some(mut entry) = self.table.remove(index) else { return Ok(()) };
-        let order = Side::BOTH.map(|side| entry.connection.index(side));
-        let (tcp, mut out) = entry.outlet(&mut self.books, &mut self.totals, sink);
-        if let Some(tcp) = tcp {
+        // What has a tombstone has nothing left to say.
+        if let Some((entry, Some(tcp))) = self.table.get_mut(index) {
             self.buffered -= tcp.cost();
-            self.holders.remove(&tcp.holds_since);
+            if tcp.holds_since > 0 {
+                self.holders.remove(&tcp.holds_since);
+            }
+            let order = Side::BOTH.map(|side| entry.connection.index(side));
+            let last = entry.last;
+            let mut out = outlet(entry, &mut self.books, &mut self.totals, sink, last);
             tcp.finish(order, &mut out)?;
         }
-        let report = entry.report(entry.ended(ended));
+        let Some((handle, report)) = self.table.report(index, ended) else { return Ok(()) };
+        self.table.remove(index);
         for side in &report.sides {
             self.totals.sides += side;
         }
-        sink.closed(entry.handle, &report)
+        sink.closed(handle, &report)
     }
+}
 
-    /// Notes a packet in a connection; its TCP state, and the way out of it.
-    fn note_packet<'a, S: Sink<Handle = H>>(
-        &'a mut self,
-        index: u32,
-        arrival: &Arrival<'_>,
-        sink: &'a mut S,
-    ) -> (Option<&'a mut Tcp>, Outlet<'a, S>) {
-        let entry = self.table.get_mut(index).expect("the index was found or made just now");
-        entry.last = arrival.source;
-        entry.ledger.add_packets(arrival.from, arrival.frames);
-        entry.outlet(&mut self.books, &mut self.totals, sink)
+/// The end that opened a connection whose first segment, or late SYN, this is: the sender of a SYN, but
+/// the other end of a SYN-ACK's.
+fn initiator(arrival: &Arrival<'_>, segment: &Segment<'_>) -> usize {
+    let answers = segment.flags.has(TcpFlags::SYN) && segment.flags.has(TcpFlags::ACK);
+    if arrival.key.ends_are_equal() { 0 } else { arrival.from ^ usize::from(answers) }
+}
+
+/// What every step of the next packet of a connection needs to know.
+fn step(tcp: &Tcp, arrival: &Arrival<'_>, segment: &Segment<'_>, config: &Config) -> Step {
+    Step {
+        n: tcp.packets() + 1,
+        frames: arrival.frames,
+        fin: segment.flags.has(TcpFlags::FIN),
+        overlap: config.overlap,
+        cap: config.limits.buffered_per_direction,
+        far_ahead: config.limits.far_ahead,
     }
+}
+
+/// The way out of a connection while the packet `now` is handled.
+fn outlet<'a, S: Sink>(
+    entry: &'a mut Entry<S::Handle>,
+    books: &'a mut Books,
+    totals: &'a mut Totals,
+    sink: &'a mut S,
+    now: Source,
+) -> Outlet<'a, S> {
+    let Entry { handle, connection, ledger, .. } = entry;
+    Outlet { sink, handle: *handle, connection, ledger, books, totals, now }
 }

@@ -2,6 +2,7 @@
 
 use crate::{Connection, Endpoint, SideStats, Source};
 use std::fmt;
+use wire::VlanIds;
 
 /// A direction of a connection: what side 0, the initiator, sends, or what side 1 sends.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -113,6 +114,8 @@ impl fmt::Display for Ended {
 pub struct Report {
     /// The IP protocol number.
     pub protocol: u8,
+    /// The VLANs that tell it from others with the same ends.
+    pub vlans: VlanIds,
     /// The ends, side 0 first.
     pub ends: [Endpoint; 2],
     /// The first packet.

@@ -3,12 +3,65 @@
 use wire::Timestamp;
 
 /// The packet that brought something: every byte and every decision has one.
+///
+/// 20 bytes: every connection has two, and every piece held out of order one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Source {
     /// When the packet was captured.
     pub time: Timestamp,
+    /// The low 32 bits of the packet's number; its high 12 bits, and above them the file's number.
+    place: [u32; 2],
+}
+
+/// Bits of a packet's number beyond 32.
+const HIGH_BITS: u32 = 12;
+
+impl Source {
+    /// The highest number of a packet; higher ones are shown as this. A file of so many packets has more
+    /// than 10^15 bytes.
+    pub const MAX_NUMBER: u64 = (1 << (32 + HIGH_BITS)) - 1;
+
+    /// The highest number of an input; higher ones are shown as this.
+    pub const MAX_FILE: u32 = (1 << (32 - HIGH_BITS)) - 1;
+
+    /// A packet with this number in its input, from 1, as Wireshark counts; and the input's number,
+    /// from 1, in the order of the command line.
+    #[inline]
+    pub fn new(time: Timestamp, number: u64, file: u32) -> Self {
+        let number = number.min(Self::MAX_NUMBER);
+        let high = (number >> 32) as u32 | file.min(Self::MAX_FILE) << HIGH_BITS;
+        Self { time, place: [number as u32, high] }
+    }
+
     /// The packet's number in its file, from 1, as Wireshark counts.
-    pub number: u64,
+    #[inline]
+    pub fn number(self) -> u64 {
+        u64::from(self.place[1] & ((1 << HIGH_BITS) - 1)) << 32 | u64::from(self.place[0])
+    }
+
     /// The input's number, from 1, in the order of the command line.
-    pub file: u32,
+    #[inline]
+    pub fn file(self) -> u32 {
+        self.place[1] >> HIGH_BITS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_come_back_and_beyond_the_highest_stay_there() {
+        let time = Timestamp::new(7, 8);
+        let source = |number, file| {
+            let source = Source::new(time, number, file);
+            assert_eq!(source.time, time);
+            (source.number(), source.file())
+        };
+        for (number, file) in [(0, 0), (1, 1), (u64::from(u32::MAX) + 5, 3), (1 << 43, 1 << 19)] {
+            assert_eq!(source(number, file), (number, file));
+        }
+        assert_eq!(source(u64::MAX, u32::MAX), (Source::MAX_NUMBER, Source::MAX_FILE));
+        assert_eq!(size_of::<Source>(), 20);
+    }
 }

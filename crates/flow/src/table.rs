@@ -1,27 +1,31 @@
 //! The connections of a shard, by key and by age.
 
 use crate::connection::Connection;
+use crate::index::{KeyIndex, Which};
 use crate::ledger::Ledger;
-use crate::outlet::Outlet;
-use crate::tcp::Tcp;
-use crate::{Began, Books, Ended, FlowKey, Report, Side, Sink, Source, Totals};
-use hashbrown::HashTable;
-use std::hash::BuildHasher;
+use crate::paged::Paged;
+use crate::tcp::{Tcp, Tombstone};
+use crate::{Arrival, Began, Ended, FlowKey, Report, Side, Source};
+use std::borrow::Borrow;
+use std::time::Duration;
+use wire::Timestamp;
 
 /// No entry.
 const NONE: u32 = u32::MAX;
 
-/// A connection and all that is known of it.
+/// A connection and what is known of every one. 120 bytes; TCP's own state is kept beside.
 #[derive(Debug)]
 pub(crate) struct Entry<H> {
     pub(crate) connection: Connection,
     pub(crate) handle: H,
     pub(crate) ledger: Ledger,
     pub(crate) last: Source,
-    /// TCP only.
-    pub(crate) tcp: Option<Box<Tcp>>,
+    transport: Transport,
     /// The number of the frame that opened it.
     opened: u64,
+    /// Whole seconds, rounded up, by which `last` lies behind the latest time of this connection;
+    /// counted only where time can end it.
+    behind: u16,
     /// A SYN says who the initiator is, so that no later one can.
     pub(crate) initiator_known: bool,
     /// The list it is in.
@@ -32,45 +36,74 @@ pub(crate) struct Entry<H> {
     older: u32,
 }
 
-impl<H: Copy> Entry<H> {
-    /// The TCP state, and the way for what comes out of it.
-    pub(crate) fn outlet<'a, S: Sink<Handle = H>>(
-        &'a mut self,
-        books: &'a mut Books,
-        totals: &'a mut Totals,
-        sink: &'a mut S,
-    ) -> (Option<&'a mut Tcp>, Outlet<'a, S>) {
-        let Self { handle, connection, ledger, last, tcp, .. } = self;
-        let (handle, now) = (*handle, *last);
-        (tcp.as_deref_mut(), Outlet { sink, handle, connection, ledger, books, totals, now })
-    }
+/// Where what the transport needs is kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Transport {
+    /// Nothing is needed: every datagram is a message.
+    Message,
+    /// TCP.
+    Live(u32),
+    /// TCP that is over.
+    Over(u32),
 }
 
 impl<H> Entry<H> {
-    /// How it ended, seen from what the ends said; `otherwise` where they said nothing.
-    pub(crate) fn ended(&self, otherwise: Ended) -> Ended {
-        match &self.tcp {
-            Some(tcp) if tcp.is_settled() => Ended::Fin,
-            Some(tcp) if tcp.is_reset() => Ended::Rst,
-            _ => otherwise,
-        }
+    /// A packet belongs to it.
+    #[inline]
+    pub(crate) fn note_packet(&mut self, arrival: &Arrival<'_>) {
+        self.last = arrival.source;
+        self.ledger.add_packets(arrival.from, arrival.frames);
+    }
+
+    /// Was another connection of its key opened before it, and is still held?
+    #[inline]
+    pub(crate) fn has_older(&self) -> bool {
+        self.older != NONE
+    }
+
+    /// Is a packet of this time later than `idle` after all that came before? To be asked of each
+    /// packet: it notes how far the times step back, so that the next one is not taken for late.
+    ///
+    /// Steps back of more than 18 hours are not measured: until the times are back where they were,
+    /// nothing is late.
+    pub(crate) fn was_idle(&mut self, now: Timestamp, idle: Duration) -> bool {
+        const SECOND: i128 = 1_000_000_000;
+        let quiet = now.nanos_since(self.last.time) - i128::from(self.behind) * SECOND;
+        let lost = self.behind == u16::MAX;
+        self.behind = match u16::try_from(-quiet.div_euclid(SECOND)) {
+            _ if quiet >= 0 => 0,
+            Ok(seconds) if !lost => seconds,
+            _ => u16::MAX,
+        };
+        !lost && quiet > i128::try_from(idle.as_nanos()).unwrap_or(i128::MAX)
     }
 
     /// All that is known, now that it has ended.
-    pub(crate) fn report(&self, ended: Ended) -> Report {
-        let began = match &self.tcp {
-            Some(tcp) if tcp.syn_seen() => Began::Syn,
-            Some(_) => Began::MidStream,
-            None => Began::FirstPacket,
-        };
+    fn report(&self, began: Began, ended: Ended) -> Report {
         Report {
             protocol: self.connection.protocol(),
+            vlans: self.connection.vlans(),
             ends: Side::BOTH.map(|side| self.connection.end(side)),
             first: self.connection.first(),
             last: self.last,
             began,
             ended,
             sides: Side::BOTH.map(|side| self.ledger.stats(self.connection.index(side))),
+        }
+    }
+}
+
+/// The TCP state of a connection, to look at.
+pub(crate) enum TcpView<'a> {
+    Live(&'a Tcp),
+    Over(Box<Tcp>),
+}
+
+impl Borrow<Tcp> for TcpView<'_> {
+    fn borrow(&self) -> &Tcp {
+        match self {
+            Self::Live(tcp) => tcp,
+            Self::Over(tcp) => tcp,
         }
     }
 }
@@ -97,21 +130,21 @@ const EMPTY: Ends = Ends { oldest: NONE, newest: NONE, len: 0 };
 /// Connections in a slab, found by key, ordered by activity.
 #[derive(Debug)]
 pub(crate) struct Table<H> {
-    slots: Vec<Option<Entry<H>>>,
-    free: Vec<u32>,
+    entries: Paged<Entry<H>>,
+    live: Paged<Tcp>,
+    over: Paged<Tombstone>,
     /// The newest connection of each key.
-    by_key: HashTable<u32>,
-    hasher: foldhash::fast::RandomState,
+    keys: KeyIndex,
     lists: [Ends; 2],
 }
 
 impl<H> Default for Table<H> {
     fn default() -> Self {
         Self {
-            slots: Vec::new(),
-            free: Vec::new(),
-            by_key: HashTable::new(),
-            hasher: foldhash::fast::RandomState::default(),
+            entries: Paged::default(),
+            live: Paged::default(),
+            over: Paged::default(),
+            keys: KeyIndex::default(),
             lists: [EMPTY; 2],
         }
     }
@@ -120,7 +153,7 @@ impl<H> Default for Table<H> {
 impl<H> Table<H> {
     /// Connections held.
     pub(crate) fn len(&self) -> usize {
-        self.lists[0].len + self.lists[1].len
+        self.entries.len()
     }
 
     /// Connections in a list.
@@ -134,22 +167,93 @@ impl<H> Table<H> {
     }
 
     /// The connection at `index`.
+    #[inline]
     pub(crate) fn get(&self, index: u32) -> Option<&Entry<H>> {
-        self.slots.get(index as usize)?.as_ref()
+        self.entries.get(index)
     }
 
-    /// The same, to change.
-    pub(crate) fn get_mut(&mut self, index: u32) -> Option<&mut Entry<H>> {
-        self.slots.get_mut(index as usize)?.as_mut()
+    /// The same, to change, with its TCP state where it has one that is live.
+    #[inline]
+    pub(crate) fn get_mut(&mut self, index: u32) -> Option<(&mut Entry<H>, Option<&mut Tcp>)> {
+        let entry = self.entries.get_mut(index)?;
+        let tcp = match entry.transport {
+            Transport::Live(number) => self.live.get_mut(number),
+            Transport::Message | Transport::Over(_) => None,
+        };
+        Some((entry, tcp))
+    }
+
+    /// The TCP state of the connection at `index`, where it is live.
+    #[inline]
+    pub(crate) fn live(&self, index: u32) -> Option<&Tcp> {
+        match self.entries.get(index)?.transport {
+            Transport::Live(number) => self.live.get(number),
+            Transport::Message | Transport::Over(_) => None,
+        }
+    }
+
+    /// The TCP state of the connection at `index`, live or not.
+    pub(crate) fn view(&self, index: u32) -> Option<TcpView<'_>> {
+        match self.entries.get(index)?.transport {
+            Transport::Live(number) => self.live.get(number).map(TcpView::Live),
+            Transport::Over(number) => {
+                self.over.get(number).map(|tombstone| TcpView::Over(Box::new(tombstone.revive())))
+            }
+            Transport::Message => None,
+        }
+    }
+
+    /// Makes the TCP state of a connection live, if it was not.
+    pub(crate) fn revive(&mut self, index: u32) {
+        if let Some(entry) = self.entries.get_mut(index)
+            && let Transport::Over(number) = entry.transport
+            && let Some(tombstone) = self.over.remove(number)
+        {
+            entry.transport = Transport::Live(self.live.insert(tombstone.revive()));
+            self.move_key(index, Which::Active);
+        }
+    }
+
+    /// Keeps no more than a tombstone of a connection that is over, if that can be.
+    pub(crate) fn entomb(&mut self, index: u32) {
+        if let Some(entry) = self.entries.get_mut(index)
+            && let Transport::Live(number) = entry.transport
+            && let Some(tombstone) = self.live.get_mut(number).and_then(Tcp::entomb)
+        {
+            self.live.forget(number);
+            entry.transport = Transport::Over(self.over.insert(tombstone));
+            self.move_key(index, Which::Remembered);
+        }
+    }
+
+    /// Moves a connection to another table of keys, if it is the newest of its key.
+    fn move_key(&mut self, index: u32, which: Which) {
+        let Some(hash) = self.hash_at(index) else { return };
+        if self.keys.take(hash, |&i| i == index).is_some() {
+            self.keys.insert(which, hash, index, key_of(&self.entries));
+        }
+    }
+
+    /// The hash of the key of the connection at `index`.
+    fn hash_at(&self, index: u32) -> Option<u64> {
+        Some(self.keys.hash(&self.entries.get(index)?.connection.key()))
+    }
+
+    /// The newest connection of a key.
+    #[inline]
+    pub(crate) fn newest(&self, key: &FlowKey) -> Option<u32> {
+        self.keys.find(self.keys.hash(key), has_key(&self.entries, key))
+    }
+
+    /// The connection of the same key that was opened before the one at `index`.
+    #[inline]
+    pub(crate) fn older(&self, index: u32) -> Option<u32> {
+        Some(self.entries.get(index)?.older).filter(|&older| older != NONE)
     }
 
     /// The connections of a key, the newest first.
     pub(crate) fn of_key(&self, key: &FlowKey) -> impl Iterator<Item = u32> {
-        let hash = self.hasher.hash_one(key);
-        let slots = &self.slots;
-        let newest = self.by_key.find(hash, |&index| key_at(slots, index) == Some(key)).copied();
-        let older = move |&index: &u32| Some(self.get(index)?.older).filter(|&older| older != NONE);
-        std::iter::successors(newest, older)
+        std::iter::successors(self.newest(key), |&index| self.older(index))
     }
 
     /// Adds a connection, the newest of its key and the most recently active.
@@ -160,48 +264,78 @@ impl<H> Table<H> {
         handle: H,
         tcp: bool,
     ) -> u32 {
-        let key = *connection.key();
-        let index = self.free.pop().unwrap_or(self.slots.len() as u32);
-        let hash = self.hasher.hash_one(key);
-        let (slots, hasher) = (&self.slots, &self.hasher);
-        let mut older = NONE;
-        match self.by_key.find_mut(hash, |&index| key_at(slots, index) == Some(&key)) {
-            Some(newest) => older = std::mem::replace(newest, index),
-            None => {
-                let rehash = |&i: &u32| key_at(slots, i).map_or(0, |key| hasher.hash_one(key));
-                self.by_key.insert_unique(hash, index, rehash);
-            }
-        }
-        let entry = Entry {
+        let key = connection.key();
+        let transport = match tcp {
+            true => Transport::Live(self.live.insert(Tcp::default())),
+            false => Transport::Message,
+        };
+        let index = self.entries.insert(Entry {
             last: connection.first(),
             connection,
             handle,
             ledger: Ledger::default(),
-            tcp: tcp.then(Box::default),
+            transport,
             opened,
+            behind: 0,
             initiator_known: false,
             list: List::Active,
             links: [NONE; 2],
-            older,
-        };
-        match self.slots.get_mut(index as usize) {
-            Some(slot) => *slot = Some(entry),
-            None => self.slots.push(Some(entry)),
+            older: NONE,
+        });
+        let older = self.make_newest(&key, index);
+        if let Some(entry) = self.entries.get_mut(index) {
+            entry.older = older;
         }
         self.link(index, List::Active);
         index
     }
 
-    /// Takes a connection out.
-    pub(crate) fn remove(&mut self, index: u32) -> Option<Entry<H>> {
+    /// Makes a connection the newest of its key; the one that was.
+    fn make_newest(&mut self, key: &FlowKey, index: u32) -> u32 {
+        let hash = self.keys.hash(key);
+        let older = self.keys.take(hash, has_key(&self.entries, key));
+        self.keys.insert(Which::Active, hash, index, key_of(&self.entries));
+        older.unwrap_or(NONE)
+    }
+
+    /// Forgets a connection.
+    pub(crate) fn remove(&mut self, index: u32) {
         self.unlink(index);
         self.leave_key(index);
-        let entry = self.slots.get_mut(index as usize)?.take()?;
-        self.free.push(index);
-        Some(entry)
+        match self.entries.get(index).map(|entry| entry.transport) {
+            Some(Transport::Live(number)) => self.live.forget(number),
+            Some(Transport::Over(number)) => self.over.forget(number),
+            Some(Transport::Message) | None => {}
+        }
+        self.entries.forget(index);
+    }
+
+    /// What is to be said of the connection at `index`, and the sink's handle of it. `ended` is how it
+    /// ended where its ends did not say it.
+    pub(crate) fn report(&self, index: u32, ended: Ended) -> Option<(H, Report)>
+    where
+        H: Copy,
+    {
+        let entry = self.entries.get(index)?;
+        let (syn_seen, said) = match entry.transport {
+            Transport::Message => {
+                return Some((entry.handle, entry.report(Began::FirstPacket, ended)));
+            }
+            Transport::Live(number) => {
+                let tcp = self.live.get(number)?;
+                (tcp.syn_seen(), tcp.ended())
+            }
+            Transport::Over(number) => {
+                let tombstone = self.over.get(number)?;
+                (tombstone.syn_seen(), Some(tombstone.ended()))
+            }
+        };
+        let began = if syn_seen { Began::Syn } else { Began::MidStream };
+        Some((entry.handle, entry.report(began, said.unwrap_or(ended))))
     }
 
     /// Makes a connection the most recently active of `list`.
+    #[inline]
     pub(crate) fn touch(&mut self, index: u32, list: List) {
         let Some(entry) = self.get(index) else { return };
         if entry.list == list && self.lists[list as usize].newest == index {
@@ -213,10 +347,10 @@ impl<H> Table<H> {
 
     /// All connections in the order of their first packets.
     pub(crate) fn by_first_packet(&self) -> Vec<u32> {
-        let held = |&index: &u32| self.get(index).is_some();
-        let mut all: Vec<u32> = (0..self.slots.len() as u32).filter(held).collect();
-        all.sort_unstable_by_key(|&index| self.opened(index));
-        all
+        let mut all: Vec<(u64, u32)> =
+            self.entries.iter().map(|(index, entry)| (entry.opened, index)).collect();
+        all.sort_unstable();
+        all.into_iter().map(|(_, index)| index).collect()
     }
 
     /// The number of the frame that opened the connection at `index`: each opens one at most.
@@ -225,20 +359,19 @@ impl<H> Table<H> {
     }
 
     fn leave_key(&mut self, index: u32) {
-        let Some(entry) = self.get(index) else { return };
-        let (key, older) = (*entry.connection.key(), entry.older);
-        let newer = self.of_key(&key).find(|&i| self.get(i).is_some_and(|e| e.older == index));
-        if let Some(newer) = newer.and_then(|newer| self.get_mut(newer)) {
-            newer.older = older;
-            return;
+        let (Some(entry), Some(hash)) = (self.get(index), self.hash_at(index)) else { return };
+        let (key, older) = (entry.connection.key(), entry.older);
+        if self.keys.take(hash, |&i| i == index).is_some() {
+            let which = match self.get(older).map(|entry| entry.transport) {
+                None => return,
+                Some(Transport::Over(_)) => Which::Remembered,
+                Some(Transport::Live(_) | Transport::Message) => Which::Active,
+            };
+            return self.keys.insert(which, hash, older, key_of(&self.entries));
         }
-        let hash = self.hasher.hash_one(key);
-        if let Ok(mut found) = self.by_key.find_entry(hash, |&i| i == index) {
-            if older == NONE {
-                found.remove();
-            } else {
-                *found.get_mut() = older;
-            }
+        let newer = self.of_key(&key).find(|&i| self.get(i).is_some_and(|e| e.older == index));
+        if let Some(newer) = newer.and_then(|newer| self.entries.get_mut(newer)) {
+            newer.older = older;
         }
     }
 
@@ -249,11 +382,11 @@ impl<H> Table<H> {
         if newest == NONE {
             ends.oldest = index;
         }
-        if let Some(entry) = self.get_mut(index) {
+        if let Some(entry) = self.entries.get_mut(index) {
             entry.list = list;
             entry.links = [newest, NONE];
         }
-        if let Some(entry) = self.get_mut(newest) {
+        if let Some(entry) = self.entries.get_mut(newest) {
             entry.links[1] = index;
         }
     }
@@ -261,11 +394,11 @@ impl<H> Table<H> {
     fn unlink(&mut self, index: u32) {
         let Some(entry) = self.get(index) else { return };
         let ([older, newer], list) = (entry.links, entry.list);
-        match self.get_mut(older) {
+        match self.entries.get_mut(older) {
             Some(entry) => entry.links[1] = newer,
             None => self.lists[list as usize].oldest = newer,
         }
-        match self.get_mut(newer) {
+        match self.entries.get_mut(newer) {
             Some(entry) => entry.links[0] = older,
             None => self.lists[list as usize].newest = older,
         }
@@ -273,8 +406,15 @@ impl<H> Table<H> {
     }
 }
 
-fn key_at<H>(slots: &[Option<Entry<H>>], index: u32) -> Option<&FlowKey> {
-    Some(slots.get(index as usize)?.as_ref()?.connection.key())
+/// Has a connection this key?
+#[inline]
+fn has_key<H>(entries: &Paged<Entry<H>>, key: &FlowKey) -> impl Fn(&u32) -> bool {
+    move |&index| entries.get(index).is_some_and(|entry| entry.connection.has_key(key))
+}
+
+/// The keys of all connections.
+fn key_of<H>(entries: &Paged<Entry<H>>) -> impl Fn(u32) -> Option<FlowKey> {
+    move |index| Some(entries.get(index)?.connection.key())
 }
 
 #[cfg(test)]
@@ -289,7 +429,7 @@ mod tests {
     }
 
     fn of(table: &Table<()>, port: u16) -> Vec<u32> {
-        table.of_key(connection(port).key()).collect()
+        table.of_key(&connection(port).key()).collect()
     }
 
     #[test]
@@ -335,5 +475,33 @@ mod tests {
         let c = table.insert(connection(7), 30, (), true);
         assert!(c < b);
         assert_eq!(table.by_first_packet(), [b, c]);
+    }
+
+    #[test]
+    fn what_a_connection_takes() {
+        assert_eq!(size_of::<Option<Entry<u32>>>(), 120);
+        assert_eq!(size_of::<Option<Tombstone>>(), 60);
+        assert!(size_of::<Tombstone>() <= 64);
+    }
+
+    #[test]
+    fn time_is_counted_from_the_latest_packet() {
+        let mut table = Table::default();
+        let a = table.insert(connection(5), 1, (), false);
+        let (entry, _) = table.get_mut(a).unwrap();
+        let mut late = |secs| {
+            let time = Timestamp::new(secs, 0);
+            let late = entry.was_idle(time, Duration::from_secs(30));
+            entry.last = Source::new(time, 1, 1);
+            late
+        };
+        assert_eq!([100, 130, 60, 160].map(&mut late), [true, false, false, false]);
+        assert_eq!([100, 50, 191].map(&mut late), [false, false, true]);
+        // Out of 1970 and back.
+        let now = 1_700_000_000;
+        assert_eq!(
+            [now, 0, 3, now + 900, now + 931].map(&mut late),
+            [true, false, false, false, true]
+        );
     }
 }

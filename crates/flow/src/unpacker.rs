@@ -8,8 +8,8 @@ use crate::assembled::Assembled;
 use crate::defrag::{Defragmenter, Outcome, Whole};
 use crate::further::{Further, runs};
 use crate::shard::Arrival;
-use crate::{Books, Reason, Source};
-use wire::{Aggregate, Datagram, Decoded, Dropped, Fragment, Layer};
+use crate::{Books, Config, Reason, Source};
+use wire::{Aggregate, Datagram, Decoded, Dropped, Fragment, Layer, VlanIds};
 
 /// Takes apart what holds several datagrams, and puts together what is a part of one.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub(crate) struct Unpacker {
     pub(crate) further: Further,
     /// Datagrams so far. Each has a number of its own, though one frame may bring several.
     serial: u64,
+    vlan_keys: bool,
+    pub(crate) max_headers: usize,
 }
 
 /// What becomes of frames that do not go on to a shard.
@@ -44,13 +46,15 @@ impl Accounts {
 }
 
 impl Unpacker {
-    /// One that holds at most `max_cost` bytes of IP fragments.
-    pub(crate) fn new(max_cost: usize) -> Self {
+    /// One that holds at most as many bytes of IP fragments as `config` allows.
+    pub(crate) fn new(config: &Config) -> Self {
         Self {
             accounts: Accounts::default(),
-            defragmenter: Defragmenter::new(max_cost),
+            defragmenter: Defragmenter::new(config.limits.fragments),
             further: Further::default(),
             serial: 0,
+            vlan_keys: config.vlan_keys,
+            max_headers: config.limits.headers,
         }
     }
 
@@ -74,6 +78,16 @@ impl Unpacker {
         Arrival::new(source, self.serial, frames, datagram)
     }
 
+    /// The VLANs among these that tell flows apart.
+    fn told_apart(&self, vlans: VlanIds) -> VlanIds {
+        if self.vlan_keys { vlans } else { VlanIds::NONE }
+    }
+
+    /// A datagram with the VLANs alone that tell flows apart.
+    fn telling<'a>(&self, datagram: Datagram<'a>) -> Datagram<'a> {
+        Datagram { vlans: self.told_apart(datagram.vlans), ..datagram }
+    }
+
     /// What comes first out of `frames`. The rest is kept for later. `whole` has the bytes where several
     /// were put together.
     pub(crate) fn unpack<'a>(
@@ -85,7 +99,7 @@ impl Unpacker {
     ) -> Option<Arrival<'a>> {
         match decoded {
             Ok(Decoded::Datagram(datagram)) => {
-                let arrival = self.arrival(source, frames, &datagram);
+                let arrival = self.arrival(source, frames, &self.telling(datagram));
                 Some(match whole {
                     Some(whole) => self.further.keep_later(runs(whole, arrival)),
                     None => arrival,
@@ -93,7 +107,9 @@ impl Unpacker {
             }
             Ok(Decoded::Fragment(fragment)) => {
                 let whole = self.add_fragment(source, frames, &fragment)?;
-                let datagram = reassembled(&self.defragmenter, &mut self.accounts, &whole)?;
+                let headers = self.max_headers;
+                let datagram =
+                    reassembled(&self.defragmenter, &mut self.accounts, &whole, headers)?;
                 self.serial += 1;
                 let arrival = Arrival::new(source, self.serial, whole.frames, &datagram);
                 Some(self.further.keep_later(runs(self.defragmenter.whole(), arrival)))
@@ -123,7 +139,7 @@ impl Unpacker {
             match subframe {
                 Ok(Decoded::Datagram(datagram)) => {
                     let frames = std::mem::take(&mut uncounted);
-                    let arrival = self.arrival(source, frames, &datagram);
+                    let arrival = self.arrival(source, frames, &self.telling(datagram));
                     self.further.keep(&arrival);
                 }
                 Ok(Decoded::Fragment(fragment)) => {
@@ -145,8 +161,10 @@ impl Unpacker {
     /// Keeps what comes out of a fragment.
     fn keep_completed(&mut self, source: Source, frames: u64, fragment: &Fragment<'_>) {
         let Some(whole) = self.add_fragment(source, frames, fragment) else { return };
-        let Self { accounts, defragmenter, further, serial } = self;
-        let Some(datagram) = reassembled(defragmenter, accounts, &whole) else { return };
+        let Self { accounts, defragmenter, further, serial, max_headers, .. } = self;
+        let Some(datagram) = reassembled(defragmenter, accounts, &whole, *max_headers) else {
+            return;
+        };
         *serial += 1;
         let arrival = Arrival::new(source, *serial, whole.frames, &datagram);
         let (first, later) = runs(defragmenter.whole(), arrival);
@@ -161,13 +179,14 @@ impl Unpacker {
         frames: u64,
         fragment: &Fragment<'_>,
     ) -> Option<Whole> {
-        let outcome = self.defragmenter.handle(source, fragment, frames);
+        let vlans = self.told_apart(fragment.vlans);
+        let outcome = self.defragmenter.handle(source, &Fragment { vlans, ..*fragment }, frames);
         self.accounts.give_up(self.defragmenter.take_given_up());
         match outcome {
             Outcome::Completes(whole) => Some(whole),
             Outcome::Waits => None,
             Outcome::OutOfRange => {
-                let layer = if fragment.src.is_ipv4() { Layer::Ipv4 } else { Layer::Extension };
+                let layer = if fragment.ends.is_v6() { Layer::Extension } else { Layer::Ipv4 };
                 let why = "a fragment contradicts where its datagram ends";
                 self.accounts.set_aside(Dropped::Malformed { layer, why }, frames);
                 None
@@ -187,15 +206,17 @@ fn reassembled<'a>(
     defragmenter: &'a Defragmenter,
     accounts: &mut Accounts,
     whole: &Whole,
+    max_headers: usize,
 ) -> Option<Datagram<'a>> {
+    let &Whole { ends, protocol, vlans, frames } = whole;
     let payload = defragmenter.whole().payload();
-    let dropped = match wire::decode_reassembled(whole.src, whole.dst, whole.protocol, payload) {
-        Ok(Decoded::Datagram(datagram)) => return Some(datagram),
+    let dropped = match wire::decode_reassembled(ends, protocol, payload, max_headers) {
+        Ok(Decoded::Datagram(datagram)) => return Some(Datagram { vlans, ..datagram }),
         // Fragments of fragments: no host sends them.
         Ok(_) => Dropped::TooDeep,
         Err(dropped) => dropped,
     };
-    accounts.set_aside(dropped, whole.frames);
+    accounts.set_aside(dropped, frames);
     None
 }
 

@@ -127,12 +127,12 @@ impl Formatter {
 
     /// Appends what comes after the data, with the line's end.
     fn push_json_end(&self, out: &mut Vec<u8>, source: &Source, offset: u64, name: Option<&[u8]>) {
-        push_quoted(out, "packet", source.number);
+        push_quoted(out, "packet", source.number());
         out.push(b',');
         push_quoted(out, "offset", offset);
         if self.several_inputs {
             out.push(b',');
-            push_quoted(out, "file", u64::from(source.file));
+            push_quoted(out, "file", u64::from(source.file()));
         }
         if let Some(name) = name {
             out.extend_from_slice(b",\"connection\":\"");
@@ -212,7 +212,7 @@ mod tests {
         let mut f = formatter(Format::Json);
         f.several_inputs = true;
         let mut from = source(1_563_783_090, 564_270, 3);
-        from.file = 2;
+        from = Source::new(from.time, from.number(), 2);
         assert_eq!(
             chunk_as(&f, &chunk(Side::One, 77, b"\xFF", from), Some(b"NAME_2")),
             "{\"side\":\"1\",\"time\":{\"abs\":\"1563783090.564270\",\"conn\":\"0.000000\"},\
@@ -287,11 +287,11 @@ mod tests {
         #[test]
         fn every_line_is_json_and_tells_what_it_was_made_of(
             bytes in proptest::collection::vec(any::<u8>(), 1..300),
-            secs in any::<i64>(), nanos in 0u32..1_000_000_000, number in any::<u64>(),
-            offset in any::<u64>(), file in any::<u32>(), fine in any::<bool>(),
+            secs in any::<i64>(), nanos in 0u32..1_000_000_000, number in 0..=Source::MAX_NUMBER,
+            offset in any::<u64>(), file in 0..=Source::MAX_FILE, fine in any::<bool>(),
         ) {
             let time = if fine { Timestamp::fine(secs, nanos) } else { Timestamp::new(secs, nanos) };
-            let source = Source { time, number, file };
+            let source = Source::new(time, number, file);
             let f = Formatter { several_inputs: true, ..formatter(Format::Json) };
             let line = chunk_as(&f, &chunk(Side::One, offset, &bytes, source), Some(b"N"));
             prop_assert_eq!(line.matches('\n').count(), 1);

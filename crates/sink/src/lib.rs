@@ -17,7 +17,7 @@
 //! let client = Endpoint { addr: [10, 0, 0, 1].into(), port: 40_000 };
 //! let server = Endpoint { addr: [10, 0, 0, 2].into(), port: 23 };
 //! let (key, initiator) = FlowKey::new(6, client, server);
-//! let source = Source { number: 1, file: 1, ..Source::default() };
+//! let source = Source::new(wire::Timestamp::new(0, 0), 1, 1);
 //! let telnet = Connection::new(key, initiator, source);
 //!
 //! let handle = output.opened(&telnet)?;

@@ -55,6 +55,11 @@ fn push_general_lines(out: &mut Vec<u8>, report: &Report, namer: &mut Namer) {
     push_label(out, "Protocol");
     push_protocol(out, report.protocol);
     out.push(b'\n');
+    if !report.vlans.is_empty() {
+        push_label(out, "VLAN");
+        push_display(out, report.vlans);
+        out.push(b'\n');
+    }
     for (label, end) in ["Side 0", "Side 1"].into_iter().zip(report.ends) {
         push_label(out, label);
         push_end(out, end, has_ports(report.protocol));
@@ -99,9 +104,9 @@ fn push_packet(out: &mut Vec<u8>, source: Source, namer: &mut Namer) {
     out.extend_from_slice(b" (");
     namer.show(source.time).push_readable(out);
     out.extend_from_slice(b"), packet ");
-    push_u64(out, source.number);
+    push_u64(out, source.number());
     out.extend_from_slice(b" of input ");
-    push_u64(out, u64::from(source.file));
+    push_u64(out, u64::from(source.file()));
 }
 
 fn push_display(out: &mut Vec<u8>, value: impl std::fmt::Display) {
@@ -169,6 +174,11 @@ fn push_general_keys(out: &mut Vec<u8>, report: &Report, separator: &[u8]) {
     key(out, "protocol");
     push_protocol(out, report.protocol);
     out.push(b'"');
+    if !report.vlans.is_empty() {
+        key(out, "vlan");
+        push_display(out, report.vlans);
+        out.push(b'"');
+    }
     for (name, end) in ["side_0_end", "side_1_end"].into_iter().zip(report.ends) {
         key(out, name);
         push_end(out, end, has_ports(report.protocol));
@@ -179,9 +189,9 @@ fn push_general_keys(out: &mut Vec<u8>, report: &Report, separator: &[u8]) {
         push_display(out, format_args!("\"{name}\":{{\"time\":\""));
         push_time(out, source.time);
         out.extend_from_slice(b"\",");
-        push_quoted(out, "packet", source.number);
+        push_quoted(out, "packet", source.number());
         out.push(b',');
-        push_quoted(out, "file", u64::from(source.file));
+        push_quoted(out, "file", u64::from(source.file()));
         out.push(b'}');
     }
     key(out, "duration");
@@ -199,13 +209,13 @@ fn push_general_keys(out: &mut Vec<u8>, report: &Report, separator: &[u8]) {
 mod tests {
     use super::*;
     use crate::samples::{connection, report, source};
-    use flow::{Began, Ended};
+    use flow::{Began, Ended, Source};
 
     fn telnet() -> Report {
         let connection = connection(6, "192.168.56.1:58783", "192.168.56.203:23", 1_563_783_090);
         let mut report = report(&connection);
-        report.last = source(1_563_783_123, 265_110, 57);
-        report.last.file = 2;
+        let last = source(1_563_783_123, 265_110, 57);
+        report.last = Source::new(last.time, 57, 2);
         report.ended = Ended::InputEnded;
         report.sides[0] =
             SideStats { packets: 303, chunks: 303, bytes: 1818, messages: 1, ..report.sides[0] };

@@ -5,7 +5,6 @@ use crate::text::push_u64;
 use crate::time::{Clock, WallSecond};
 use crate::used::Used;
 use flow::{Connection, Endpoint, Report, Side};
-use std::hash::{BuildHasher, Hash, Hasher};
 use std::io::Write;
 use std::net::IpAddr;
 use wire::Timestamp;
@@ -44,27 +43,19 @@ impl From<&Report> for Parts {
 pub(crate) struct Namer {
     clock: Clock,
     used: Used,
-    hasher: foldhash::quality::FixedState,
 }
 
 impl Namer {
     /// A namer that shows times of the local zone or UTC.
     pub(crate) fn new(utc: bool) -> Self {
-        Self {
-            clock: if utc { Clock::utc() } else { Clock::local() },
-            used: Used::default(),
-            hasher: foldhash::quality::FixedState::with_seed(0),
-        }
+        Self { clock: if utc { Clock::utc() } else { Clock::local() }, used: Used::default() }
     }
 
     /// The number of a connection that was just opened among those that look like it; from 1.
     pub(crate) fn number(&mut self, connection: &Connection) -> u32 {
-        let mut hasher = self.hasher.build_hasher();
         // Only what a name shows: a key may tell connections apart by more than that.
-        let key = connection.key();
-        (connection.protocol(), key.end(0), key.end(1)).hash(&mut hasher);
-        self.clock.show(connection.first().time).id().hash(&mut hasher);
-        self.used.count(hasher.finish())
+        let second = self.clock.show(connection.first().time).id();
+        self.used.count(second, connection.key().fixed_hash())
     }
 
     /// Appends the name with `from`'s end first, without an extension: ASCII, and nothing that

@@ -13,7 +13,7 @@ pub(crate) fn endpoint(text: &str) -> Endpoint {
 
 /// Packet `number` of input 1, `micros` past `secs`.
 pub(crate) fn source(secs: i64, micros: u32, number: u64) -> Source {
-    Source { time: Timestamp::new(secs, micros * 1000), number, file: 1 }
+    Source::new(Timestamp::new(secs, micros * 1000), number, 1)
 }
 
 /// A connection that `from` opened with packet 1.
@@ -34,6 +34,7 @@ pub(crate) fn gap(side: Side, offset: u64, len: u64, source: Source) -> Gap {
 pub(crate) fn report(connection: &Connection) -> Report {
     Report {
         protocol: connection.protocol(),
+        vlans: connection.vlans(),
         ends: Side::BOTH.map(|side| connection.end(side)),
         first: connection.first(),
         last: connection.first(),

@@ -75,11 +75,12 @@ impl Summary<'_> {
             push_line(&mut out, "Conflicting fragments", self.totals.fragment_conflicts);
         }
         self.push_books(&mut out);
-        let limits: u64 = self.limits().map(|(_, count)| count).sum();
-        if limits > 0 {
-            push_line(&mut out, "Limits reached", limits);
+        let limits = || self.limits().filter(|&(limit, count)| count > 0 && !limit.is_routine());
+        let reached: u64 = limits().map(|(_, count)| count).sum();
+        if reached > 0 {
+            push_line(&mut out, "Limits reached", reached);
         }
-        for (limit, count) in self.limits().filter(|&(_, count)| count > 0) {
+        for (limit, count) in limits() {
             push_line(&mut out, &format!("  {}", limit.label()), count);
         }
         for input in self.inputs {
@@ -308,6 +309,7 @@ Time:                              0.500 s, 10000 packets/s, 3.0 MB/s
             },
             "limits": {
                 "connections": 0, "buffered per direction": 4, "buffered": 0, "fragments": 0,
+                "remembered after their end": 0,
                 "connections with the same ends": 0, "far ahead": 0,
             },
             "fragment_conflicts": 0,

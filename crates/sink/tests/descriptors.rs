@@ -15,7 +15,7 @@ fn running_out_of_descriptors_loses_nothing() {
     let config = OutputConfig { dir: dir.path().into(), utc: true, ..OutputConfig::default() };
     let mut output = Output::new(&config, Box::new(std::io::sink()), Box::new(std::io::sink()));
 
-    let source = Source { number: 1, file: 1, ..Source::default() };
+    let source = Source::new(wire::Timestamp::new(0, 0), 1, 1);
     let connections: Vec<Connection> = (0..60)
         .map(|port| {
             let client = Endpoint { addr: [10, 0, 0, 1].into(), port };

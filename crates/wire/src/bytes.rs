@@ -26,6 +26,13 @@ pub(crate) fn be32<const AT: usize, const N: usize>(header: &[u8; N]) -> u32 {
     u32::from_be_bytes([header[AT], header[AT + 1], header[AT + 2], header[AT + 3]])
 }
 
+/// The big-endian 64 bits at `AT`.
+#[inline(always)]
+pub(crate) fn be64<const AT: usize, const N: usize>(header: &[u8; N]) -> u64 {
+    const { assert!(AT + 8 <= N, "the field lies inside the header") };
+    u64::from_be_bytes(std::array::from_fn(|i| header[AT + i]))
+}
+
 /// The `LEN` bytes at `AT`.
 #[inline(always)]
 pub(crate) fn array<const AT: usize, const LEN: usize, const N: usize>(

@@ -1,7 +1,6 @@
 //! The decoded view of one frame.
 
-use crate::{Aggregate, LinkType};
-use std::net::IpAddr;
+use crate::{Aggregate, Ends, LinkType, VlanIds};
 
 /// One captured frame.
 #[derive(Clone, Copy, Debug)]
@@ -27,19 +26,33 @@ pub enum Decoded<'a> {
     LinkFragment(LinkFragment<'a>),
 }
 
+impl Decoded<'_> {
+    /// The same, in a VLAN tag with this id.
+    pub(crate) fn in_vlan(mut self, id: u16) -> Self {
+        let vlans = match &mut self {
+            Self::Datagram(datagram) => &mut datagram.vlans,
+            Self::Fragment(fragment) => &mut fragment.vlans,
+            // No tag stands before an 802.11 header.
+            Self::Aggregate(_) | Self::LinkFragment(_) => return self,
+        };
+        *vlans = vlans.within(id);
+        self
+    }
+}
+
 /// A whole IP datagram with its transport header read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Datagram<'a> {
-    /// Source address.
-    pub src: IpAddr,
-    /// Destination address, of the same family.
-    pub dst: IpAddr,
+    /// Source and destination address.
+    pub ends: Ends,
     /// The IP protocol number of the transport, after any extension headers.
     pub protocol: u8,
     /// Source port of TCP, UDP, SCTP, DCCP and UDP-Lite, else 0.
     pub src_port: u16,
     /// Destination port of the same, else 0.
     pub dst_port: u16,
+    /// The VLAN tags it was found in.
+    pub vlans: VlanIds,
     /// What the transport carries.
     pub body: Body<'a>,
 }
@@ -138,10 +151,8 @@ impl<'a> Payload<'a> {
 /// One fragment of an IPv4 or IPv6 datagram.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Fragment<'a> {
-    /// Source address.
-    pub src: IpAddr,
-    /// Destination address, of the same family.
-    pub dst: IpAddr,
+    /// Source and destination address.
+    pub ends: Ends,
     /// IPv4 identification (16 bits) or the IPv6 fragment header's identification (32 bits).
     pub id: u32,
     /// IPv4 protocol, or the next header that the IPv6 fragment header names. It may be an extension
@@ -151,6 +162,8 @@ pub struct Fragment<'a> {
     pub offset: u32,
     /// Do more fragments follow?
     pub more: bool,
+    /// The VLAN tags it was found in.
+    pub vlans: VlanIds,
     /// The fragment's payload.
     pub payload: Payload<'a>,
 }

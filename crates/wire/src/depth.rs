@@ -1,6 +1,8 @@
 //! How deep headers stand in one another.
 
-use crate::{Dropped, MAX_HEADERS};
+use crate::Dropped;
+#[cfg(test)]
+use crate::MAX_HEADERS;
 
 /// How many more tags, labels and extension headers a frame may have.
 ///
@@ -9,8 +11,15 @@ use crate::{Dropped, MAX_HEADERS};
 pub(crate) struct Depth(usize);
 
 impl Depth {
-    /// The allowance of a frame of which nothing was read yet.
+    /// The usual allowance of a frame of which nothing was read yet.
+    #[cfg(test)]
     pub(crate) const FULL: Self = Self(MAX_HEADERS);
+
+    /// An allowance of this many headers.
+    #[inline]
+    pub(crate) fn of(headers: usize) -> Self {
+        Self(headers)
+    }
 
     /// What is left after one more header.
     #[inline]

@@ -20,7 +20,11 @@ const FINE: u32 = 1 << 31;
 impl Timestamp {
     /// `nanos` past `secs`, of an interface whose unit is a microsecond or coarser. Nanoseconds
     /// beyond a second are carried over.
+    #[inline]
     pub fn new(secs: i64, nanos: u32) -> Self {
+        if nanos < 1_000_000_000 {
+            return Self { secs, nanos };
+        }
         Self {
             secs: secs.saturating_add(i64::from(nanos / 1_000_000_000)),
             nanos: nanos % 1_000_000_000,

@@ -1,8 +1,9 @@
 //! TCP, UDP, and the ports of SCTP, DCCP and UDP-Lite.
 
 use crate::bytes::{be16, be32};
-use crate::ip::{Addresses, Ends};
-use crate::{Body, Datagram, Decoded, Dropped, Layer, Payload, Segment, TcpFlags, protocol};
+use crate::{
+    Body, Datagram, Decoded, Dropped, Ends, Layer, Payload, Segment, TcpFlags, VlanIds, protocol,
+};
 
 /// Offsets in the TCP header (RFC 9293, section 3.1).
 mod tcp_field {
@@ -30,20 +31,20 @@ mod udp_field {
 /// Reads the transport header that an IP payload begins with.
 #[inline(always)]
 pub(crate) fn decode<'a>(
-    ends: impl Addresses,
+    ends: Ends,
     protocol: u8,
     payload: Payload<'a>,
 ) -> Result<Decoded<'a>, Dropped> {
     match protocol {
         protocol::TCP => tcp(ends, payload),
         protocol::UDP => udp(ends, payload),
-        _ => other(ends.ends(), protocol, payload),
+        _ => other(ends, protocol, payload),
     }
 }
 
 /// A TCP segment. Options are skipped: none of them changes where its data stands.
 #[inline(always)]
-fn tcp<'a>(ends: impl Addresses, payload: Payload<'a>) -> Result<Decoded<'a>, Dropped> {
+fn tcp<'a>(ends: Ends, payload: Payload<'a>) -> Result<Decoded<'a>, Dropped> {
     use tcp_field::{ACK, DATA_OFFSET, DST_PORT, FLAGS, SEQ, SIZE, SRC_PORT, WINDOW};
     let header = payload.peek::<SIZE>(Layer::Tcp)?;
     let size = u32::from(header[DATA_OFFSET] >> 4) * 4;
@@ -58,11 +59,11 @@ fn tcp<'a>(ends: impl Addresses, payload: Payload<'a>) -> Result<Decoded<'a>, Dr
         payload: payload.after(size, Layer::Tcp)?,
     };
     Ok(Decoded::Datagram(Datagram {
-        src: ends.src(),
-        dst: ends.dst(),
+        ends,
         protocol: protocol::TCP,
         src_port: be16::<SRC_PORT, _>(header),
         dst_port: be16::<DST_PORT, _>(header),
+        vlans: VlanIds::NONE,
         body: Body::Tcp(segment),
     }))
 }
@@ -73,7 +74,7 @@ fn tcp<'a>(ends: impl Addresses, payload: Payload<'a>) -> Result<Decoded<'a>, Dr
 /// 0 means "as IP says" (RFC 2675, section 4, for jumbograms; also seen with segmentation offload).
 /// A longer one, as in datagrams whose IP header was rewritten, counts nothing as missing.
 #[inline(always)]
-fn udp<'a>(ends: impl Addresses, payload: Payload<'a>) -> Result<Decoded<'a>, Dropped> {
+fn udp<'a>(ends: Ends, payload: Payload<'a>) -> Result<Decoded<'a>, Dropped> {
     use udp_field::{DST_PORT, LENGTH, SIZE, SRC_PORT};
     let (header, mut data) = payload.header::<SIZE>(Layer::Udp)?;
     let length = u32::from(be16::<LENGTH, _>(header));
@@ -84,11 +85,11 @@ fn udp<'a>(ends: impl Addresses, payload: Payload<'a>) -> Result<Decoded<'a>, Dr
         data = data.trim(length);
     }
     Ok(Decoded::Datagram(Datagram {
-        src: ends.src(),
-        dst: ends.dst(),
+        ends,
         protocol: protocol::UDP,
         src_port: be16::<SRC_PORT, _>(header),
         dst_port: be16::<DST_PORT, _>(header),
+        vlans: VlanIds::NONE,
         body: Body::Message(data),
     }))
 }
@@ -103,20 +104,16 @@ fn other<'a>(ends: Ends, protocol: u8, payload: Payload<'a>) -> Result<Decoded<'
         }
         _ => (0, 0),
     };
-    let Ends { src, dst } = ends;
-    let body = Body::Message(payload);
-    Ok(Decoded::Datagram(Datagram { src, dst, protocol, src_port, dst_port, body }))
+    let (vlans, body) = (VlanIds::NONE, Body::Message(payload));
+    Ok(Decoded::Datagram(Datagram { ends, protocol, src_port, dst_port, vlans, body }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::{IpAddr, Ipv4Addr};
 
-    const ENDS: Ends = Ends {
-        src: IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)),
-        dst: IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)),
-    };
+    /// 10.0.0.1 -> 10.0.0.2
+    const ENDS: Ends = Ends::V4 { src: 0x0a00_0001, dst: 0x0a00_0002 };
 
     /// A segment with one option word (a window scale and a NOP) and the data "ls\n".
     const SEGMENT: [u8; 27] = [
@@ -138,7 +135,7 @@ mod tests {
     #[test]
     fn a_tcp_segment_with_options() {
         let got = datagram(protocol::TCP, Payload::whole(&SEGMENT)).unwrap();
-        assert_eq!((got.src, got.dst, got.protocol), (ENDS.src, ENDS.dst, 6));
+        assert_eq!((got.ends, got.protocol), (ENDS, 6));
         assert_eq!((got.src_port, got.dst_port), (4321, 23));
         let Body::Tcp(segment) = got.body else { panic!("TCP gives a segment") };
         assert_eq!((segment.seq, segment.ack, segment.window), (1, 0xffff_fffe, 8192));

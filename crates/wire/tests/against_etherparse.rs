@@ -6,7 +6,9 @@ use etherparse::{IpHeaders, NetSlice, SlicedPacket, TransportSlice};
 use packets::{Packet, Transport, carried, fragment_header, packet};
 use proptest::prelude::*;
 use std::net::IpAddr;
-use wire::{Body, Datagram, Decoded, Fragment, Frame, LinkType, Payload, TcpFlags, decode};
+use wire::{
+    Body, Datagram, Decoded, Ends, Fragment, Frame, LinkType, Payload, TcpFlags, VlanIds, decode,
+};
 
 /// The datagram in a frame that was captured whole.
 fn datagram(link: LinkType, bytes: &[u8]) -> Datagram<'_> {
@@ -27,7 +29,7 @@ fn ends(ip: &IpHeaders) -> (IpAddr, IpAddr) {
 
 /// What was put in is what is found.
 fn assert_found(packet: &Packet, found: &Datagram<'_>) {
-    assert_eq!((found.src, found.dst), ends(&packet.ip));
+    assert_eq!((found.ends.src(), found.ends.dst()), ends(&packet.ip));
     let ports = (found.src_port, found.dst_port);
     match &packet.transport {
         Transport::Tcp(header) => {
@@ -72,7 +74,7 @@ fn assert_agrees(sliced: &SlicedPacket<'_>, found: &Datagram<'_>) {
         }
         NetSlice::Arp(_) => panic!("no ARP was built"),
     };
-    assert_eq!((found.src, found.dst), (src, dst));
+    assert_eq!((found.ends.src(), found.ends.dst()), (src, dst));
     let payload = found.body.payload().bytes;
     match (&sliced.transport, found.body) {
         (Some(TransportSlice::Tcp(tcp)), Body::Tcp(segment)) => {
@@ -113,7 +115,7 @@ proptest! {
         padding in 0..30usize,
     ) {
         let mut frame = vec![2; 12];
-        for (id, provider) in tags {
+        for &(id, provider) in &tags {
             frame.extend(if provider { [0x88, 0xa8] } else { [0x81, 0x00] });
             frame.extend(id.to_be_bytes());
         }
@@ -128,6 +130,9 @@ proptest! {
         let found = datagram(LinkType::ETHERNET, &frame);
         assert_found(&packet, &found);
         assert_agrees(&SlicedPacket::from_ethernet(&frame).expect("a good frame"), &found);
+        // 0 is the priority's tag, which names no VLAN.
+        let ids = tags.iter().map(|&(id, _)| id).filter(|&id| id != 0);
+        prop_assert!(found.vlans.iter().eq(ids));
     }
 
     #[test]
@@ -168,12 +173,17 @@ proptest! {
             }
         }
         let (src, dst) = ends(&packet.ip);
+        let ends = Ends::new(src, dst).expect("one family");
         let payload = Payload::whole(&packet.payload);
         let (id, offset) = (u32::from(id), u32::from(offset) * 8);
-        let fragment = Fragment { src, dst, id, protocol: 253, offset, more, payload };
+        let vlans = VlanIds::NONE;
+        let fragment = Fragment { ends, id, protocol: 253, offset, more, vlans, payload };
         for (link, bytes) in carried(&packet) {
             let frame = Frame { link, bytes: &bytes, wire_len: 0 };
-            prop_assert_eq!(decode(&frame), Ok(Decoded::Fragment(fragment)), "link type {}", link);
+            let Ok(Decoded::Fragment(found)) = decode(&frame) else { panic!("link type {link}") };
+            prop_assert_eq!(found, Fragment { vlans: found.vlans, ..fragment }, "link type {}", link);
+            // One of the frames has a tag, the same every time.
+            prop_assert!(found.vlans.is_empty() || found.vlans.iter().eq([7]));
         }
     }
 }

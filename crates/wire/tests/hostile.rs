@@ -5,8 +5,10 @@ mod packets;
 use packets::{Packet, carried, packet};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use std::net::IpAddr;
-use wire::{Decoded, Dropped, Frame, LinkType, Payload, decode, decode_msdu, decode_reassembled};
+use wire::{
+    Decoded, Dropped, Ends, Frame, LinkType, MAX_HEADERS, Payload, decode, decode_msdu,
+    decode_reassembled,
+};
 
 /// Every link type that is read, and one that is not.
 fn link_types() -> impl Iterator<Item = LinkType> {
@@ -60,9 +62,11 @@ fn go_on(result: &Result<Decoded<'_>, Dropped>) {
     let (payload, result) = match result {
         // Over IPv4 a fragment's payload never is a fragment; over IPv6 each takes 8 bytes.
         Ok(Decoded::Fragment(f)) => {
-            (f.payload, decode_reassembled(f.src, f.dst, f.protocol, f.payload))
+            (f.payload, decode_reassembled(f.ends, f.protocol, f.payload, MAX_HEADERS))
         }
-        Ok(Decoded::LinkFragment(f)) => (f.payload, decode_msdu(f.payload, f.aggregate)),
+        Ok(Decoded::LinkFragment(f)) => {
+            (f.payload, decode_msdu(f.payload, f.aggregate, MAX_HEADERS))
+        }
         Ok(Decoded::Aggregate(aggregate)) => return aggregate.subframes().for_each(|s| go_on(&s)),
         Ok(Decoded::Datagram(_)) | Err(_) => return,
     };
@@ -214,8 +218,9 @@ proptest! {
         protocol in any::<u8>(),
         v6 in any::<bool>(),
     ) {
-        let end: IpAddr = if v6 { [0; 16].into() } else { [0; 4].into() };
-        let result = decode_reassembled(end, end, protocol, Payload { bytes: &bytes, len });
+        let (v4, v6_ends) = (Ends::V4 { src: 0, dst: 0 }, Ends::V6 { src: [0; 2], dst: [0; 2] });
+        let ends = if v6 { v6_ends } else { v4 };
+        let result = decode_reassembled(ends, protocol, Payload { bytes: &bytes, len }, MAX_HEADERS);
         check(&bytes, len.max(bytes.len() as u32), &result);
     }
 
@@ -225,7 +230,7 @@ proptest! {
         len in 0..200u32,
         aggregate in any::<bool>(),
     ) {
-        let result = decode_msdu(Payload { bytes: &bytes, len }, aggregate);
+        let result = decode_msdu(Payload { bytes: &bytes, len }, aggregate, MAX_HEADERS);
         check(&bytes, len.max(bytes.len() as u32), &result);
     }
 }

@@ -124,6 +124,18 @@ impl ByteOrder {
         }
     }
 
+    /// The four numbers at the front; the caller has checked that they are there, else they are 0.
+    #[inline]
+    pub(crate) fn u32s(self, bytes: &[u8]) -> [u32; 4] {
+        let bytes = bytes.first_chunk::<16>().unwrap_or(&[0; 16]);
+        let numbers =
+            std::array::from_fn(|i| u32::from_le_bytes(std::array::from_fn(|k| bytes[4 * i + k])));
+        match self {
+            Self::Little => numbers,
+            Self::Big => numbers.map(u32::swap_bytes),
+        }
+    }
+
     /// The number at `offset`; the caller has checked that it is there, else it is 0.
     #[inline]
     pub(crate) fn u16_at(self, bytes: &[u8], offset: usize) -> u16 {

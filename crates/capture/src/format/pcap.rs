@@ -89,10 +89,8 @@ impl Pcap {
             return if window.bytes().is_empty() { Ok(None) } else { Err(cut(window, header)) };
         }
         let offset = window.position();
-        let bytes = window.bytes();
-        let secs = order.u32_at(bytes, 0);
-        let fraction = order.u32_at(bytes, 4);
-        let (captured, wire) = self.lengths(order.u32_at(bytes, 8), order.u32_at(bytes, 12));
+        let [secs, fraction, first, second] = order.u32s(window.bytes());
+        let (captured, wire) = self.lengths(first, second);
         if captured > MAX_RECORD {
             return Err(Fault { at: offset, reason: Reason::TooLong { claimed: captured } });
         }
@@ -142,6 +140,8 @@ fn time(secs: u32, fraction: u32, nanos: bool) -> Timestamp {
     let secs = i64::from(secs);
     if nanos {
         Timestamp::fine(secs, fraction)
+    } else if fraction < 1_000_000 {
+        Timestamp::new(secs, fraction * 1000)
     } else {
         Timestamp::new(secs + i64::from(fraction / 1_000_000), fraction % 1_000_000 * 1000)
     }

@@ -79,6 +79,53 @@ fn a_flood_of_connections_with_the_same_ends_is_a_limit_too() {
     let (count, summary) = reached(&place, "", "connections with the same ends");
     assert_eq!(summary["connections"]["total"], 40);
     assert_eq!(count, 40 - 16);
+    let (count, _) = reached(&place, "--max-same-ends 2", "connections with the same ends");
+    assert_eq!(count, 40 - 2);
+}
+
+#[test]
+fn max_lingering_forgets_what_has_rested_longest() {
+    let (c, s) = (|n| format!("10.0.0.2:{n}"), SERVER);
+    let mut frames = Vec::new();
+    for port in 30_000..30_200 {
+        frames.push(tcp(&c(port), s, SYN, 0, 0, ""));
+        frames.push(tcp(s, &c(port), SYN | ACK, 0, 1, ""));
+        frames.push(tcp(&c(port), s, FIN | ACK, 1, 1, "x"));
+        frames.push(tcp(s, &c(port), FIN | ACK, 1, 3, ""));
+    }
+    let place = Place::with(Capture::all(frames, 9).pcap());
+    let limit = "remembered after their end";
+    assert_eq!(reached(&place, "", limit).0, 0);
+    let (count, summary) = reached(&place, "--max-lingering 64", limit);
+    assert!(count >= 136, "one for each of 64 shards, at most: {count}");
+    assert_eq!((&summary["bytes"], &summary["packets"]["assigned"]), (&200.into(), &800.into()));
+    // It happens in every long capture and costs nothing, so that people are not alarmed by it.
+    let said = place.run("-r a.pcap --max-lingering 64 --dry-run").ends(0).err;
+    assert!(!said.contains("Limits reached"), "{said}");
+}
+
+#[test]
+fn max_far_ahead_gives_up_the_oldest_segment() {
+    let (c, s) = (CLIENT, SERVER);
+    let far = |n: u32| tcp(c, s, ACK, n * (80 << 20), 1, "far");
+    let frames = [tcp(c, s, SYN, 0, 0, ""), tcp(c, s, ACK, 1, 1, "near")];
+    let place = Place::with(Capture::all(frames.into_iter().chain((1..=20).map(far)), 9).pcap());
+    assert_eq!(reached(&place, "", "far ahead").0, 12);
+    let (count, summary) = reached(&place, "--max-far-ahead 3", "far ahead");
+    assert_eq!((count, &summary["set_aside"]["implausible"]), (17, &20.into()));
+}
+
+#[test]
+fn max_headers_sets_aside_what_is_deeper() {
+    let mut frame = udp(CLIENT, SERVER, "x");
+    frame.splice(12..12, [0x81, 0, 0, 7].repeat(3));
+    let place = Place::with(Capture::all([frame], 9).pcap());
+    for (options, set_aside) in [("", 0), ("--max-headers 3", 0), ("--max-headers 2", 1)] {
+        let summary = place.summary(&format!("-r a.pcap {options}"));
+        assert_eq!(summary["set_aside"]["nested too deep"], set_aside, "{options}");
+    }
+    let said = place.run("-r a.pcap --max-headers 1001").ends(2).err;
+    assert!(said.contains("--max-headers 1001: at most 1000"), "{said}");
 }
 
 #[test]
@@ -92,6 +139,10 @@ fn a_limit_that_cannot_be_is_refused() {
         "--max-buffered-per-direction",
         "--max-fragments",
         "--write-buffer",
+        "--max-lingering",
+        "--max-same-ends",
+        "--max-far-ahead",
+        "--max-headers",
     ] {
         for value in ["0", "-1", "x", "", "1.5", "99999999999999999999999"] {
             let outcome = place.run_with(&["-r", "a.pcap", option, value, "-o", "out"], b"");

@@ -190,3 +190,29 @@ fn a_time_zone_that_nobody_knows_is_said() {
     assert_eq!(place.names("out"), [format!("{WEB}.txt")]);
     place.run("-q --utc -r a.pcap -o out").says_nothing();
 }
+
+#[test]
+fn vlans_are_told_apart_where_asked_for_and_names_stay_different() {
+    let tagged = |id: u8, data: &str| {
+        let mut frame = udp(CLIENT, SERVER, data);
+        frame.splice(12..12, [0x81, 0, 0, id]);
+        frame
+    };
+    let frames = [tagged(7, "seven"), tagged(9, "nine"), udp(CLIENT, SERVER, "none")];
+    let place = Place::with(Capture::all(frames, 1_563_783_090).pcap());
+    let name = "20190722081130-UDP-10.0.0.2.40000-10.0.0.1.80";
+    let together = place.out("");
+    let files: Vec<_> = together.into_iter().collect();
+    assert_eq!(files, [(format!("{name}.txt"), "sevenninenone".to_owned())]);
+    let apart = place.out("--key vlan -m");
+    let texts = ["", "_2", "_3"].map(|suffix| apart[&format!("{name}{suffix}.txt")].clone());
+    assert_eq!(texts, ["seven", "nine", "none"]);
+    let vlan = ["", "_2", "_3"].map(|suffix| {
+        let metadata = &apart[&format!("{name}{suffix}-metadata.txt")];
+        metadata.lines().find(|line| line.starts_with("VLAN:")).map(str::to_owned)
+    });
+    let line = |id| Some(format!("VLAN:{:>31}", id));
+    assert_eq!(vlan, [line("7"), line("9"), None]);
+    let json = place.out("--key vlan -m -j");
+    assert!(json[&format!("{name}-metadata.json")].contains("\n\t\"vlan\":\"7\",\n"));
+}

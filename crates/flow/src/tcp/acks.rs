@@ -18,6 +18,16 @@ pub(super) struct Acks {
     evidence: Option<Box<Evidence>>,
 }
 
+/// What is known for good, once nothing is missing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Known {
+    pub(super) first: Mark,
+    pub(super) highest: Mark,
+    pub(super) raw: Mark,
+    /// Did the highest of all come at least twice?
+    pub(super) raw_repeated: bool,
+}
+
 /// Acknowledgements of bytes that were not delivered.
 #[derive(Debug, Default)]
 struct Evidence {
@@ -61,6 +71,33 @@ impl Acks {
         self.raw().filter(|_| self.raw_count > 1)
     }
 
+    /// Is anything known that would prove a hole?
+    #[inline]
+    pub(super) fn has_evidence(&self) -> bool {
+        self.evidence.is_some()
+    }
+
+    /// A packet acknowledges everything below `ack`, all of which was seen and delivered.
+    #[inline]
+    pub(super) fn note_delivered(&mut self, ack: u64) {
+        if self.first().is_none() {
+            self.first = Mark::at(ack);
+        }
+        self.note_raw(ack);
+        if self.highest().is_none_or(|highest| ack > highest) {
+            self.highest = Mark::at(ack);
+        }
+    }
+
+    #[inline]
+    fn note_raw(&mut self, ack: u64) {
+        if self.raw() == Some(ack) {
+            self.raw_count = self.raw_count.saturating_add(1);
+        } else if self.raw().is_none_or(|raw| ack > raw) {
+            (self.raw, self.raw_count) = (Mark::at(ack), 1);
+        }
+    }
+
     /// Packet `n` acknowledges everything below `ack`. `limit` is one past the highest byte seen (its
     /// FIN included); bytes below `delivered` need no proof. `witnessed` where a segment that is not
     /// believed yet lies near.
@@ -68,11 +105,7 @@ impl Acks {
         if self.first().is_none() {
             self.first = Mark::at(ack);
         }
-        if self.raw() == Some(ack) {
-            self.raw_count = self.raw_count.saturating_add(1);
-        } else if self.raw().is_none_or(|raw| ack > raw) {
-            (self.raw, self.raw_count) = (Mark::at(ack), 1);
-        }
+        self.note_raw(ack);
         let evidence = match &mut self.evidence {
             _ if ack <= limit || witnessed => return self.believe(ack, n, delivered),
             evidence => evidence.get_or_insert_default(),
@@ -121,6 +154,31 @@ impl Acks {
         let Some(evidence) = &mut self.evidence else { return false };
         evidence.ripen(n);
         evidence.mature >= to
+    }
+
+    /// All there is, unless there is something that would prove a hole.
+    pub(super) fn known(&self) -> Option<Known> {
+        let Self { first, highest, raw, .. } = *self;
+        let raw_repeated = self.raw_count > 1;
+        self.evidence.is_none().then_some(Known { first, highest, raw, raw_repeated })
+    }
+
+    /// The same again.
+    pub(super) fn from_known(known: Known) -> Self {
+        let Known { first, highest, raw, raw_repeated } = known;
+        let raw_count = u32::from(raw.get().is_some()) + u32::from(raw_repeated);
+        Self { first, highest, raw, raw_count, evidence: None }
+    }
+
+    /// Everything below `delivered` was delivered: forgets what would prove a hole there, unless an
+    /// acknowledgement reaches further.
+    pub(super) fn tidy(&mut self, delivered: u64) {
+        let waits = |evidence: &Evidence| evidence.pending.get().is_some();
+        if self.highest().is_none_or(|highest| highest <= delivered)
+            && self.evidence.as_deref().is_some_and(|evidence| !waits(evidence))
+        {
+            self.evidence = None;
+        }
     }
 
     /// Nothing is missing: forgets what would prove it.

@@ -137,7 +137,7 @@ impl Stream {
         let Payload { bytes, len } = payload;
         let (fin, frames) = (step.fin, step.frames);
         let far = Far { at, bytes: bytes.into(), len, fin, source: out.now(), frames };
-        if let Some(oldest) = self.disorder().far.keep(far) {
+        if let Some(oldest) = self.disorder().far.keep(far, step.far_ahead) {
             out.limit(Limit::FarAhead);
             out.implausible(end, oldest.frames);
         }

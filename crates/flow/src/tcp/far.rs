@@ -4,10 +4,6 @@ use super::FAR_AHEAD;
 use crate::Source;
 use crate::pieces::PIECE_OVERHEAD;
 
-/// How many such segments a direction keeps. Each waits for a single other one near it or for the
-/// peer's acknowledgement, so a few are enough; a flood of them replaces the oldest.
-const KEPT: usize = 8;
-
 /// A segment that waits for a second witness.
 #[derive(Debug)]
 pub(super) struct Far {
@@ -36,9 +32,9 @@ impl FarAhead {
         self.waiting.iter().map(|far| far.bytes.len() + PIECE_OVERHEAD).sum()
     }
 
-    /// Keeps a segment; the oldest one where there are too many.
-    pub(super) fn keep(&mut self, far: Far) -> Option<Far> {
-        let oldest = (self.waiting.len() >= KEPT).then(|| self.waiting.remove(0));
+    /// Keeps a segment; the oldest one where there are more than `most`.
+    pub(super) fn keep(&mut self, far: Far, most: usize) -> Option<Far> {
+        let oldest = (self.waiting.len() >= most.max(1)).then(|| self.waiting.remove(0));
         self.waiting.push(far);
         oldest
     }
@@ -77,7 +73,7 @@ mod tests {
     #[test]
     fn a_segment_does_not_confirm_itself() {
         let mut ahead = FarAhead::default();
-        assert!(ahead.keep(far(1 << 40)).is_none());
+        assert!(ahead.keep(far(1 << 40), 8).is_none());
         assert!(!ahead.confirm(1 << 40));
         assert!(ahead.confirm((1 << 40) + FAR_AHEAD));
         assert!(!ahead.confirm((1 << 40) + FAR_AHEAD + 1));
@@ -87,7 +83,7 @@ mod tests {
     fn a_flood_replaces_the_oldest() {
         let mut ahead = FarAhead::default();
         let gone: Vec<u64> =
-            (0..20).filter_map(|i| ahead.keep(far(i << 32))).map(|f| f.at).collect();
+            (0..20).filter_map(|i| ahead.keep(far(i << 32), 8)).map(|f| f.at).collect();
         assert_eq!(gone, (0..12).map(|i| i << 32).collect::<Vec<u64>>());
         assert_eq!(ahead.take_near(15 << 32).map(|f| f.at), Some(15 << 32));
         assert!(ahead.take_near(15 << 32).is_none());

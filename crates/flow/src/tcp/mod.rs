@@ -9,17 +9,20 @@
 mod acks;
 mod data;
 mod far;
+mod next;
 mod position;
 mod release;
 mod route;
 mod stream;
+mod tombstone;
 
 use release::Occasion;
 pub(crate) use route::{Join, Route, route};
 use stream::Stream;
+pub(crate) use tombstone::Tombstone;
 
 use crate::outlet::Outlet;
-use crate::{Overlap, Sink};
+use crate::{Ended, Overlap, Sink};
 use wire::{Segment, TcpFlags};
 
 /// Rule 3(b): how far a SYN may lie below what it is the SYN of.
@@ -55,6 +58,8 @@ pub(crate) struct Step {
     pub(crate) overlap: Overlap,
     /// Bytes that a direction may hold, bookkeeping included.
     pub(crate) cap: usize,
+    /// Segments far ahead that a direction keeps.
+    pub(crate) far_ahead: usize,
 }
 
 /// The two directions of a TCP connection. They are numbered as the ends of the flow key, not as sides.
@@ -78,8 +83,17 @@ impl Tcp {
         self.streams.iter().any(Stream::has_isn)
     }
 
+    /// How the ends ended it, if they did.
+    pub(crate) fn ended(&self) -> Option<Ended> {
+        match (self.settled, self.is_reset()) {
+            (true, _) => Some(Ended::Fin),
+            (false, true) => Some(Ended::Rst),
+            (false, false) => None,
+        }
+    }
+
     /// Did one end reset the connection?
-    pub(crate) fn is_reset(&self) -> bool {
+    fn is_reset(&self) -> bool {
         self.reset != [false; 2]
     }
 
@@ -103,6 +117,13 @@ impl Tcp {
         self.streams.iter().map(Stream::cost).sum()
     }
 
+    /// The connection is over and rests: what is left of it, where that fits, once what it needs no
+    /// more is forgotten.
+    pub(crate) fn entomb(&mut self) -> Option<Tombstone> {
+        self.streams.iter_mut().for_each(Stream::shrink);
+        Tombstone::of(self)
+    }
+
     /// Takes in a segment that `from` sent, having [joined](route) the connection as `join`.
     pub(crate) fn handle<S: Sink>(
         &mut self,
@@ -114,7 +135,6 @@ impl Tcp {
     ) -> Result<(), S::Error> {
         let flags = segment.flags;
         let reset = flags.has(TcpFlags::RST);
-        let was_over = self.is_over();
         // An RST from nowhere ends nothing (RFC 9293, section 3.10.7.4, first check).
         let resets = reset && route::distance(&self.streams[from], segment.seq) <= FITS;
         self.packets = step.n;
@@ -149,9 +169,7 @@ impl Tcp {
         self.reset[from] = resets || (self.reset[from] && !goes_on);
         self.release(step, out)?;
         self.settled = self.streams.iter().all(Stream::is_settled);
-        if !was_over && self.is_over() {
-            self.streams.iter_mut().for_each(Stream::shrink);
-        }
+        self.streams.iter_mut().for_each(Stream::tidy);
         Ok(())
     }
 

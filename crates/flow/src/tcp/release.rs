@@ -130,6 +130,11 @@ impl Stream {
         }
     }
 
+    /// Would [`Self::finish`] say nothing?
+    pub(super) fn says_nothing_more(&self) -> bool {
+        self.base().is_none() || self.known_end().is_none_or(|end| end <= self.next)
+    }
+
     /// Where the direction must have reached at least (rule 8(d)): its FIN; else what the peer
     /// acknowledged twice, or what the snap length cut.
     fn known_end(&self) -> Option<u64> {

@@ -63,6 +63,18 @@ pub(super) struct Disorder {
     pub(super) snapped: Mark,
 }
 
+impl Disorder {
+    /// Is nothing held?
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.held.is_empty() && self.far.is_empty()
+    }
+
+    /// Is nothing in it?
+    fn is_of_no_use(&self) -> bool {
+        self.is_at_rest() && self.gaps.is_empty() && self.snapped.get().is_none()
+    }
+}
+
 /// What the rest of the connection asks.
 impl Stream {
     pub(super) fn has_isn(&self) -> bool {
@@ -108,6 +120,22 @@ impl Stream {
     pub(super) fn is_settled(&self) -> bool {
         self.fin().is_some_and(|fin| self.next().is_none_or(|next| next >= fin))
             && self.holds_nothing()
+    }
+
+    /// Forgets what is kept only while something is missing, where nothing is: what is next can then be
+    /// taken in on the short way.
+    pub(super) fn tidy(&mut self) {
+        if self.disorder.is_none() && !self.acks.has_evidence() {
+            return;
+        }
+        if self.disorder.as_ref().is_some_and(|disorder| disorder.is_of_no_use()) {
+            self.disorder = None;
+        }
+        if self.disorder.as_ref().is_none_or(|disorder| disorder.is_at_rest())
+            && let Some(next) = self.next()
+        {
+            self.acks.tidy(next + u64::from(self.fin() == Some(next)));
+        }
     }
 
     /// Forgets what is of no use to a connection that is over and holds nothing out of order. Where it
@@ -215,7 +243,10 @@ impl Stream {
         let limit = limit.max(self.fin().map_or(0, |fin| fin + 1));
         let limit = limit.max(self.acks.highest().unwrap_or(0));
         let witnessed = self.disorder.as_ref().is_some_and(|disorder| disorder.far.is_near(ack));
-        self.acks.note(ack, n, limit, self.next().unwrap_or(0), witnessed);
+        let next = self.next().unwrap_or(0);
+        // Where the FIN is next, its acknowledgement speaks of no byte.
+        let delivered = next + u64::from(self.fin() == Some(next));
+        self.acks.note(ack, n, limit, delivered, witnessed);
     }
 
     /// A FIN behind the byte before `at`. The lowest one at or above the highest byte seen counts.

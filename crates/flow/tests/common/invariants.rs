@@ -7,9 +7,6 @@ use std::collections::HashMap;
 /// What it costs at least to hold bytes of one packet, beside the bytes.
 const PIECE: usize = 128;
 
-/// How many segments far ahead a direction keeps.
-const FAR_AHEAD: usize = 8;
-
 /// Checks a run.
 pub(super) fn check(played: &Played, config: &Config) {
     let reports = lives(&played.heard);
@@ -47,19 +44,19 @@ fn chunks_and_gaps(heard: &[Heard], reports: &[Report]) {
     for Heard { connection, at, event } in heard {
         let (side, offset, len, source) = match event {
             Event::Data { side, offset, bytes, source } => {
-                assert!(source.number <= *at, "bytes from a packet that did not come yet");
+                assert!(source.number() <= *at, "bytes from a packet that did not come yet");
                 (side, offset, bytes.len() as u64, source)
             }
             Event::Gap { side, offset, len, source } => {
-                let last = reports[*connection].last.number;
-                let decided = [*at, last].contains(&source.number);
+                let last = reports[*connection].last.number();
+                let decided = [*at, last].contains(&source.number());
                 assert!(decided, "a gap decided by another packet");
                 (side, offset, *len, source)
             }
             _ => continue,
         };
         assert!(len > 0, "an empty chunk or gap");
-        assert!(source.number > 0 && source.file == 1, "no source");
+        assert!(source.number() > 0 && source.file() == 1, "no source");
         let next = next.entry((*connection, *side)).or_default();
         assert_eq!(*offset, *next, "offset is bytes and missing bytes so far");
         *next += len;
@@ -130,19 +127,19 @@ fn memory(heard: &[Heard], reports: &[Report], config: &Config) {
     let piece = if config.overlap == Overlap::Last { 0 } else { PIECE };
     for Heard { connection, at, event } in heard {
         let Event::Data { side, bytes, source, .. } = event else { continue };
-        if *at == source.number {
+        if *at == source.number() {
             continue;
         }
         let shard = shard(&reports[*connection]);
         let cost = bytes.len() + piece;
-        changes.push((source.number, true, (*connection, *side), shard, cost));
+        changes.push((source.number(), true, (*connection, *side), shard, cost));
         changes.push((*at, false, (*connection, *side), shard, cost));
     }
     changes.sort_unstable();
-    // Segments far ahead of their stream are kept beside, in each direction this many.
+    // Segments far ahead of their stream are kept beside.
     let largest = changes.iter().map(|change| change.4).max().unwrap_or(0);
-    let max_side = config.limits.buffered_per_direction + FAR_AHEAD * largest;
-    let max_shard = config.limits.buffered / SHARDS + FAR_AHEAD * largest;
+    let max_side = config.limits.buffered_per_direction + config.limits.far_ahead.max(1) * largest;
+    let max_shard = config.limits.buffered / SHARDS + config.limits.far_ahead.max(1) * largest;
     let mut sides: HashMap<(usize, usize), usize> = HashMap::new();
     let mut shards: HashMap<usize, usize> = HashMap::new();
     for (_, comes, who, shard, cost) in changes {
@@ -162,4 +159,4 @@ fn shard(report: &Report) -> usize {
     (FlowKey::new(report.protocol, a, b).0.fixed_hash() % SHARDS as u64) as usize
 }
 
-const _: () = assert!(Limit::ALL.len() == 6, "a new limit wants a test of its own");
+const _: () = assert!(Limit::ALL.len() == 7, "a new limit wants a test of its own");

@@ -8,7 +8,7 @@ use flow::{
 };
 use std::convert::Infallible;
 use std::net::IpAddr;
-use wire::{Frame, LinkType, Timestamp};
+use wire::{Frame, LinkType, Timestamp, VlanIds};
 
 /// When something was heard that came at the end of the input.
 pub(crate) const END: u64 = u64::MAX;
@@ -65,7 +65,7 @@ impl Sink for Recorder {
     type Error = Infallible;
 
     fn opened(&mut self, connection: &Connection) -> Result<usize, Infallible> {
-        assert_eq!(connection.first().number, self.at, "opened by the packet that is handled");
+        assert_eq!(connection.first().number(), self.at, "opened by the packet that is handled");
         let handle = self.opened;
         self.opened += 1;
         self.ends.push(Side::BOTH.map(|side| connection.end(side)));
@@ -119,6 +119,7 @@ pub(crate) struct Conversation {
     pub(crate) ended: Ended,
     pub(crate) first: u64,
     pub(crate) last: u64,
+    pub(crate) vlans: VlanIds,
     /// The packet that ended it, [`END`] for the end of the input.
     pub(crate) closed_at: u64,
     /// By side, as reported.
@@ -266,7 +267,7 @@ pub(crate) fn play(packets: &[Packet], addrs: [IpAddr; 2], config: Config) -> Pl
         let frame = Frame { link, bytes: &bytes, wire_len };
         let (secs, nanos) = packet.time;
         let number = i as u64 + 1;
-        let source = Source { time: Timestamp::new(secs, nanos), number, file: 1 };
+        let source = Source::new(Timestamp::new(secs, nanos), number, 1);
         sink.at = number;
         engine.handle_packet(source, &frame, &mut sink).expect("Infallible has no value");
         most_connections = most_connections.max(engine.connections());
@@ -300,11 +301,11 @@ fn conversation(mut heard: Vec<Heard>, a: IpAddr) -> Conversation {
     let Some(Heard { event: Event::Closed(report), at: closed_at, .. }) = heard.pop() else {
         panic!("the last event closes the connection");
     };
-    let Report { ends, first, last, began, ended, sides, .. } = *report;
+    let Report { vlans, ends, first, last, began, ended, sides, .. } = *report;
     let a_opened = ends[0].addr == a && (ends[1].addr != a || ends[0].port != 80);
     let stats = if a_opened { sides } else { [sides[1], sides[0]] };
-    let (first, last) = (first.number, last.number);
-    Conversation { a_opened, began, ended, first, last, closed_at, sides, stats, heard }
+    let (first, last) = (first.number(), last.number());
+    Conversation { a_opened, began, ended, first, last, vlans, closed_at, sides, stats, heard }
 }
 
 fn v4(last: u8) -> IpAddr {

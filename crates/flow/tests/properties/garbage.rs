@@ -63,27 +63,37 @@ fn what() -> impl Strategy<Value = What> {
 fn packet() -> impl Strategy<Value = Packet> {
     let cut = prop_oneof![9 => Just(0), 1 => 0..40usize];
     let time = prop_oneof![9 => 0..100i64, 1 => any::<i64>()];
-    (0..2usize, 1..4u16, what(), cut, time).prop_map(|(from, port, what, cut, secs)| {
-        let packet = Packet { from, port, what, cut, vlan: None, time: (secs, 0) };
+    let vlan = prop::option::weighted(0.1, 0..3u16);
+    (0..2usize, 1..4u16, what(), cut, vlan, time).prop_map(|(from, port, what, cut, vlan, secs)| {
+        let packet = Packet { from, port, what, cut, vlan, time: (secs, 0) };
         let cut = cut.min(packet.frame(V4).len());
         Packet { cut, ..packet }
     })
 }
 
 fn config() -> impl Strategy<Value = Config> {
-    let limits = (0..400usize, 0..3000usize, 0..200_000usize, 0..4000usize, 0..200usize).prop_map(
-        |(connections, buffered_per_direction, buffered, fragments, lingering)| Limits {
+    let few = (0..200usize, 0..5usize, 0..4usize, 0..5usize);
+    let limits = (0..400usize, 0..3000usize, 0..200_000usize, 0..4000usize, few).prop_map(
+        |(connections, buffered_per_direction, buffered, fragments, few)| Limits {
             connections,
             buffered_per_direction,
             buffered,
             fragments,
-            lingering,
+            lingering: few.0,
+            per_key: few.1,
+            far_ahead: few.2,
+            headers: few.3,
         },
     );
     let limits = prop_oneof![Just(Limits::default()), limits];
     let overlap = prop_oneof![Just(Overlap::First), Just(Overlap::Last)];
     let idle = prop::option::weighted(0.2, (0..60u64).prop_map(Duration::from_secs));
-    (overlap, idle, limits).prop_map(|(overlap, idle, limits)| Config { overlap, idle, limits })
+    (overlap, idle, any::<bool>(), limits).prop_map(|(overlap, idle, vlan_keys, limits)| Config {
+        overlap,
+        idle,
+        vlan_keys,
+        limits,
+    })
 }
 
 fn assert_same(one: &Played, other: &Played) {

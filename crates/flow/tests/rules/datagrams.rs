@@ -64,6 +64,46 @@ fn vlan_tags_do_not_tell_flows_apart() {
 }
 
 #[test]
+fn vlan_ids_tell_flows_apart_where_asked_for() {
+    let mut talk = Talk::new();
+    talk.datagram(A, "a")
+        .datagram(A, "b")
+        .vlan(7)
+        .datagram(B, "c")
+        .vlan(7)
+        .datagram(A, "d")
+        .vlan(9);
+    // A tag for its priority alone.
+    talk.datagram(A, "e").vlan(0);
+    talk.syn(A, 1000).vlan(7).syn(A, 1000).vlan(9).data(A, "seven").vlan(7);
+    let got = talk.run_with(Config { vlan_keys: true, ..Config::default() });
+    assert_eq!(got.texts(), [["ae", ""], ["b", "c"], ["d", ""], ["seven", ""], ["", ""]]);
+    let vlans: Vec<String> = got.connections.iter().map(|c| c.vlans.to_string()).collect();
+    assert_eq!(vlans, ["", "7", "9", "7", "9"]);
+}
+
+#[test]
+fn fragments_of_two_vlans_are_not_put_together() {
+    let halves = |talk: &mut Talk, first: Option<u16>, second: Option<u16>| {
+        for (vlan, place, payload) in [(first, 0x2000, "12345678"), (second, 1, "90")] {
+            let packet = frame::ipv4(V4, 5, place, 253, payload.as_bytes());
+            talk.frame(frame::ethernet(vlan, 0x0800, &packet));
+        }
+    };
+    let mut talk = Talk::new();
+    halves(&mut talk, Some(7), Some(9));
+    assert_eq!(talk.run_once(Config::default()).only().text(A), "1234567890");
+    let config = Config { vlan_keys: true, ..Config::default() };
+    let got = talk.run_once(config);
+    assert_eq!((got.connections.len(), got.set_aside(Reason::IncompleteDatagram)), (0, 2));
+    let mut talk = Talk::new();
+    halves(&mut talk, Some(7), Some(7));
+    let got = talk.run_once(config);
+    assert_eq!(got.only().text(A), "1234567890");
+    assert_eq!(got.only().vlans.to_string(), "7");
+}
+
+#[test]
 fn an_icmp_error_is_a_flow_of_its_own() {
     let mut talk = Talk::open();
     talk.data(A, "hello");
@@ -126,7 +166,7 @@ fn tcp_segments_come_in_fragments() {
         // The third of three is packet 4, whose number and time count.
         assert_eq!(got.story(), ["4 A a segment in fragments", "5 A !"]);
         let source = got.heard.iter().find_map(|heard| match &heard.event {
-            Event::Data { source, .. } => Some(source.number),
+            Event::Data { source, .. } => Some(source.number()),
             _ => None,
         });
         assert_eq!(source, Some(4));
@@ -317,6 +357,16 @@ fn connections_of_one_a_msdu_are_apart() {
     let ports: Vec<_> = held.connections.iter().map(|c| (c.first, c.stats[A].packets)).collect();
     let want: Vec<_> = (0..40).map(|n| (1, if n == 0 { 2 } else { 1 })).collect();
     assert_eq!(ports, want, "the first datagram counts the frame");
+}
+
+#[test]
+fn vlan_tags_in_an_a_msdu_count_like_others() {
+    let mut talk = Talk::new();
+    talk.datagram(A, "x").vlan(7).datagram(A, "y").vlan(8).together(2);
+    talk.datagram(A, "z").vlan(8).in_fragments(1, 2, &[0, 1]);
+    assert_eq!(talk.run().texts(), [["xyz", ""]]);
+    let config = Config { vlan_keys: true, ..Config::default() };
+    assert_eq!(talk.run_with(config).texts(), [["x", ""], ["yz", ""]]);
 }
 
 #[test]

@@ -93,6 +93,29 @@ fn at_most_16_connections_have_the_same_ends() {
 }
 
 #[test]
+fn another_number_of_connections_may_have_the_same_ends() {
+    let limits = Limits { per_key: 3, ..Limits::default() };
+    let mut talk = Talk::new();
+    for i in 0..20 {
+        talk.raw(A, SYN, i << 22, None, "").raw(A, 0, (i << 22) + 3, None, "x");
+    }
+    assert_eq!(talk.run_with(limited(limits)).limit(Limit::PerKey), 17);
+}
+
+#[test]
+fn headers_may_be_as_deep_as_asked_for() {
+    let run = |headers| {
+        let mut talk = Talk::new();
+        talk.datagram(A, "x").datagram(A, "y").vlan(7);
+        talk.run_with(limited(Limits { headers, ..Limits::default() }))
+    };
+    let got = run(1);
+    assert_eq!((got.only().text(A), got.set_aside(Reason::TooDeep)), ("xy".to_string(), 0));
+    let got = run(0);
+    assert_eq!((got.only().text(A), got.set_aside(Reason::TooDeep)), ("x".to_string(), 1));
+}
+
+#[test]
 fn a_direction_holds_no_more_than_its_limit() {
     // One-byte segments: bookkeeping counts, 129 bytes for each.
     let limits = Limits { buffered_per_direction: 129 * 100, ..Limits::default() };
@@ -192,6 +215,17 @@ fn eight_segments_far_ahead_are_kept() {
     assert_eq!(got.limit(Limit::FarAhead), 12);
     assert_eq!(got.set_aside(Reason::Implausible), 20);
     assert_eq!(got.only().text(A), "x");
+}
+
+#[test]
+fn another_number_of_segments_far_ahead_may_be_kept() {
+    let mut talk = Talk::open();
+    for i in 1..=20 {
+        talk.at(A, i * (80 << 20), "far").silent(A, 1);
+    }
+    let limits = Limits { far_ahead: 2, ..Limits::default() };
+    let got = talk.run_with(limited(limits));
+    assert_eq!((got.limit(Limit::FarAhead), got.set_aside(Reason::Implausible)), (18, 20));
 }
 
 #[test]

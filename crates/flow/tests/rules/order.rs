@@ -7,7 +7,7 @@ fn chunks(talk: &Talk, end: usize) -> Vec<(u64, String, u64)> {
     let got = talk.run();
     let chunk = |heard: &crate::common::Heard| match &heard.event {
         Event::Data { side, offset, bytes, source } if *side == end => {
-            Some((*offset, String::from_utf8_lossy(bytes).into_owned(), source.number))
+            Some((*offset, String::from_utf8_lossy(bytes).into_owned(), source.number()))
         }
         _ => None,
     };
@@ -70,7 +70,7 @@ fn a_gap_names_the_packet_that_decided_it() {
         .fin(A);
     let got = talk.run();
     let gap = |heard: &crate::common::Heard| match &heard.event {
-        Event::Gap { source, .. } => Some(source.number),
+        Event::Gap { source, .. } => Some(source.number()),
         _ => None,
     };
     // At the end it is the connection's last packet.

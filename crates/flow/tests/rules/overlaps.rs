@@ -3,13 +3,16 @@
 use crate::common::{A, B, RST, Talk, frame};
 use flow::{Config, Overlap};
 
-const LAST: Config = Config { overlap: Overlap::Last, idle: None, limits: FULL };
+const LAST: Config = Config { overlap: Overlap::Last, idle: None, vlan_keys: false, limits: FULL };
 const FULL: flow::Limits = flow::Limits {
     connections: 1 << 20,
     buffered_per_direction: 8 << 20,
     buffered: 1 << 30,
     fragments: 1 << 20,
     lingering: 1 << 16,
+    per_key: 16,
+    far_ahead: 8,
+    headers: 16,
 };
 
 #[test]

@@ -50,7 +50,7 @@ fn a_syn_repeated_gigabytes_later_moves_nothing() {
     assert_eq!(only.gaps(A).len(), 61);
     assert_eq!(only.text(A).matches("[5]cd").count(), 1);
     let last_gap = only.heard.iter().rev().find_map(|heard| match &heard.event {
-        Event::Gap { source, .. } => Some(source.number),
+        Event::Gap { source, .. } => Some(source.number()),
         _ => None,
     });
     assert!(last_gap.is_some_and(|n| n <= before + 2), "{last_gap:?} of {before}");

@@ -5,10 +5,10 @@
 //! follows their header is theirs, or encrypted. Numbers 253 and 254 are for experiments and may be
 //! either; as over IPv4 they count as transports.
 
-use super::{Addresses, Ends, Place, fragment};
+use super::{Place, fragment};
 use crate::bytes::{be16, be32};
 use crate::depth::Depth;
-use crate::{Decoded, Dropped, Layer, Payload, protocol, transport};
+use crate::{Decoded, Dropped, Ends, Layer, Payload, protocol, transport};
 
 pub(super) const HOP_BY_HOP: u8 = 0;
 const ROUTING: u8 = 43;
@@ -33,14 +33,14 @@ mod field {
 /// Walks the headers behind IPv6's fixed one to the transport or to a fragment.
 #[inline]
 pub(super) fn chain<'a>(
-    ends: impl Addresses,
+    ends: Ends,
     next: u8,
     payload: Payload<'a>,
     depth: Depth,
 ) -> Result<Decoded<'a>, Dropped> {
     match next {
         protocol::TCP | protocol::UDP => transport::decode(ends, next, payload),
-        _ => walk(ends.ends(), next, payload, depth),
+        _ => walk(ends, next, payload, depth),
     }
 }
 
@@ -106,10 +106,9 @@ fn authentication(payload: Payload<'_>) -> Result<(u8, Payload<'_>), Dropped> {
 mod tests {
     use super::*;
     use crate::{Body, Datagram, Fragment, MAX_HEADERS};
-    use std::net::{IpAddr, Ipv6Addr};
 
-    const ENDS: Ends =
-        Ends { src: IpAddr::V6(Ipv6Addr::LOCALHOST), dst: IpAddr::V6(Ipv6Addr::UNSPECIFIED) };
+    /// ::1 -> ::
+    const ENDS: Ends = Ends::V6 { src: [0, 1], dst: [0, 0] };
 
     /// Ports 7 -> 9, "!".
     const UDP: [u8; 9] = [0, 7, 0, 9, 0, 9, 0, 0, b'!'];
@@ -157,7 +156,7 @@ mod tests {
     fn a_fragment_names_the_header_that_follows() {
         let bytes = [60, 0, 0x05, 0xa9, 0xde, 0xad, 0xbe, 0xef, 1, 2, 3, 4, 5, 6, 7, 8];
         let got = fragment_of(&bytes).unwrap();
-        assert_eq!((got.src, got.dst), (ENDS.src, ENDS.dst));
+        assert_eq!(got.ends, ENDS);
         assert_eq!((got.id, got.protocol), (0xdead_beef, 60));
         assert_eq!((got.offset, got.more), (0x5a8, true));
         assert_eq!(got.payload, Payload::whole(&bytes[8..]));

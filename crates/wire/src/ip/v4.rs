@@ -1,10 +1,9 @@
 //! IPv4 (RFC 791).
 
-use super::{Addresses, Place, extension, fragment};
-use crate::bytes::{array, be16};
+use super::{Place, extension, fragment};
+use crate::bytes::{be16, be32};
 use crate::depth::Depth;
-use crate::{Decoded, Dropped, Layer, Payload, transport};
-use std::net::{IpAddr, Ipv4Addr};
+use crate::{Decoded, Dropped, Ends, Layer, Payload, transport};
 
 /// Offsets in the header (RFC 791, section 3.1).
 mod field {
@@ -47,7 +46,8 @@ pub(crate) fn decode<'a>(packet: Payload<'a>, depth: Depth) -> Result<Decoded<'a
         total => total,
     };
     let payload = packet.trim(total).after(size, Layer::Ipv4)?;
-    let ends = HeaderEnds(header);
+    let ends =
+        Ends::V4 { src: be32::<{ field::SRC }, _>(header), dst: be32::<{ field::DST }, _>(header) };
     let protocol = header[field::PROTOCOL];
     let place = be16::<{ field::FLAGS_OFFSET }, _>(header);
     if place & (MORE_FRAGMENTS | OFFSET) != 0 {
@@ -57,37 +57,21 @@ pub(crate) fn decode<'a>(packet: Payload<'a>, depth: Depth) -> Result<Decoded<'a
             offset: u32::from(place & OFFSET) * 8,
             more: place & MORE_FRAGMENTS != 0,
         };
-        return fragment(ends.ends(), protocol, place, payload);
+        return fragment(ends, protocol, place, payload);
     }
     continued(ends, protocol, payload, depth)
-}
-
-/// The addresses, where they stand.
-#[derive(Clone, Copy)]
-struct HeaderEnds<'a>(&'a [u8; field::SIZE]);
-
-impl Addresses for HeaderEnds<'_> {
-    #[inline(always)]
-    fn src(self) -> IpAddr {
-        IpAddr::V4(Ipv4Addr::from_octets(array::<{ field::SRC }, 4, _>(self.0)))
-    }
-
-    #[inline(always)]
-    fn dst(self) -> IpAddr {
-        IpAddr::V4(Ipv4Addr::from_octets(array::<{ field::DST }, 4, _>(self.0)))
-    }
 }
 
 /// What follows the header: the transport, or an authentication header in front of it.
 #[inline(always)]
 pub(super) fn continued<'a>(
-    ends: impl Addresses,
+    ends: Ends,
     protocol: u8,
     payload: Payload<'a>,
     depth: Depth,
 ) -> Result<Decoded<'a>, Dropped> {
     if protocol == extension::AUTHENTICATION {
-        return extension::authenticated(ends.ends(), payload, depth);
+        return extension::authenticated(ends, payload, depth);
     }
     transport::decode(ends, protocol, payload)
 }
@@ -102,6 +86,7 @@ fn bad_first_byte(ihl: u8) -> Dropped {
 mod tests {
     use super::*;
     use crate::{Body, Datagram, Fragment};
+    use std::net::IpAddr;
 
     /// 192.168.1.2 -> 192.168.1.3, protocol 253 (for experiments), payload "abcdefgh", and two bytes
     /// of link layer padding.
@@ -142,8 +127,8 @@ mod tests {
     #[test]
     fn padding_is_trimmed_by_the_total_length() {
         let got = datagram(Payload::whole(&PACKET)).unwrap();
-        assert_eq!(got.src, IpAddr::from([192, 168, 1, 2]));
-        assert_eq!(got.dst, IpAddr::from([192, 168, 1, 3]));
+        assert_eq!(got.ends.src(), IpAddr::from([192, 168, 1, 2]));
+        assert_eq!(got.ends.dst(), IpAddr::from([192, 168, 1, 3]));
         assert_eq!((got.protocol, got.src_port, got.dst_port), (253, 0, 0));
         assert_eq!(got.body, Body::Message(Payload::whole(b"abcdefgh")));
     }
@@ -197,7 +182,7 @@ mod tests {
     fn fragments_are_not_looked_into() {
         let packet = with(&[(6, 0x20), (7, 0x02)]);
         let got = fragment_of(&packet).unwrap();
-        assert_eq!((got.src, got.dst), ([192, 168, 1, 2].into(), [192, 168, 1, 3].into()));
+        assert_eq!(got.ends, Ends::V4 { src: 0xc0a8_0102, dst: 0xc0a8_0103 });
         assert_eq!((got.id, got.protocol, got.offset, got.more), (0x1234, 253, 16, true));
         assert_eq!(got.payload, Payload::whole(b"abcdefgh"));
 

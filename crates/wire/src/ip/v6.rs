@@ -1,10 +1,9 @@
 //! IPv6's fixed header (RFC 8200), and the length of jumbograms (RFC 2675).
 
-use super::{Addresses, extension};
-use crate::bytes::{array, be16};
+use super::extension;
+use crate::bytes::{be16, be64};
 use crate::depth::Depth;
-use crate::{Decoded, Dropped, Layer, Payload};
-use std::net::{IpAddr, Ipv6Addr};
+use crate::{Decoded, Dropped, Ends, Layer, Payload};
 
 /// Offsets in the header (RFC 8200, section 3).
 mod field {
@@ -30,23 +29,11 @@ pub(crate) fn decode<'a>(packet: Payload<'a>, depth: Depth) -> Result<Decoded<'a
         0 => length_unsaid(next, payload),
         len => u32::from(len),
     };
-    extension::chain(HeaderEnds(header), next, payload.trim(len), depth)
-}
-
-/// The addresses, where they stand.
-#[derive(Clone, Copy)]
-struct HeaderEnds<'a>(&'a [u8; field::SIZE]);
-
-impl Addresses for HeaderEnds<'_> {
-    #[inline(always)]
-    fn src(self) -> IpAddr {
-        IpAddr::V6(Ipv6Addr::from_octets(array::<{ field::SRC }, 16, _>(self.0)))
-    }
-
-    #[inline(always)]
-    fn dst(self) -> IpAddr {
-        IpAddr::V6(Ipv6Addr::from_octets(array::<{ field::DST }, 16, _>(self.0)))
-    }
+    let ends = Ends::V6 {
+        src: [be64::<{ field::SRC }, _>(header), be64::<{ field::SRC + 8 }, _>(header)],
+        dst: [be64::<{ field::DST }, _>(header), be64::<{ field::DST + 8 }, _>(header)],
+    };
+    extension::chain(ends, next, payload.trim(len), depth)
 }
 
 /// The payload's length where the header says 0: a jumbogram's option has it, or the sender's
@@ -84,6 +71,7 @@ fn jumbo_length(hop_by_hop: &[u8]) -> Option<u32> {
 mod tests {
     use super::*;
     use crate::{Body, Datagram};
+    use std::net::IpAddr;
 
     /// fd00::1 -> fd00::2 with the payload length and next header given.
     fn header(payload_length: u16, next: u8) -> Vec<u8> {
@@ -106,8 +94,8 @@ mod tests {
     fn an_icmp_echo_with_padding() {
         let packet = [header(4, 58), vec![128, 0, 1, 2, 0xee, 0xee]].concat();
         let got = datagram(Payload::whole(&packet)).unwrap();
-        assert_eq!(got.src, "fd00::1".parse::<IpAddr>().unwrap());
-        assert_eq!(got.dst, "fd00::2".parse::<IpAddr>().unwrap());
+        assert_eq!(got.ends.src(), "fd00::1".parse::<IpAddr>().unwrap());
+        assert_eq!(got.ends.dst(), "fd00::2".parse::<IpAddr>().unwrap());
         assert_eq!((got.protocol, got.src_port), (58, 0));
         assert_eq!(got.body, Body::Message(Payload::whole(&[128, 0, 1, 2])));
     }

@@ -5,7 +5,7 @@ use crate::bytes::be16;
 use crate::depth::Depth;
 use crate::{Decoded, Dropped, Layer, Payload, ip};
 
-pub(super) const IPV4: u16 = 0x0800;
+pub(crate) const IPV4: u16 = 0x0800;
 pub(super) const IPV6: u16 = 0x86dd;
 /// A customer's tag, IEEE 802.1Q.
 const VLAN: u16 = 0x8100;
@@ -35,10 +35,14 @@ pub(super) fn decode<'a>(
     }
 }
 
+/// The VLAN id in a tag's first two bytes, below priority and drop eligibility (IEEE 802.1Q, 9.6).
+const VLAN_ID: u16 = 0x0fff;
+
 /// A tag: priority and VLAN id, then the type or length of what follows.
 fn vlan<'a>(payload: Payload<'a>, depth: Depth) -> Result<Decoded<'a>, Dropped> {
     let (tag, payload) = payload.header::<4>(Layer::Vlan)?;
-    ethernet::by_type_or_length(be16::<2, _>(tag), payload, depth.deeper()?)
+    let decoded = ethernet::by_type_or_length(be16::<2, _>(tag), payload, depth.deeper()?)?;
+    Ok(decoded.in_vlan(be16::<0, _>(tag) & VLAN_ID))
 }
 
 #[cfg(test)]

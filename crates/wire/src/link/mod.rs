@@ -6,7 +6,7 @@
 
 pub(crate) mod amsdu;
 pub(crate) mod ethernet;
-mod ethertype;
+pub(crate) mod ethertype;
 mod fcs;
 pub(crate) mod ieee80211;
 mod llc;
@@ -85,9 +85,9 @@ pub(crate) mod testing {
     ) -> Result<IpVersion, Dropped> {
         let frame = Payload { bytes, len: bytes.len() as u32 + missing };
         match decode(link, frame, Depth::FULL)? {
-            Decoded::Datagram(Datagram { src, protocol: 253, body, .. }) => {
+            Decoded::Datagram(Datagram { ends, protocol: 253, body, .. }) => {
                 assert_eq!(body.payload(), Payload::whole(b"hi"));
-                Ok(if src.is_ipv4() { IpVersion::V4 } else { IpVersion::V6 })
+                Ok(if ends.is_v6() { IpVersion::V6 } else { IpVersion::V4 })
             }
             other => panic!("neither of the two packets: {other:?}"),
         }

@@ -1,0 +1,133 @@
+//! Values at small numbers, in pages.
+//!
+//! A `Vec` that grows doubles, so that up to half of it is memory for nothing, and at the moment of
+//! growing the old half stands beside it; with millions of connections in 64 shards those were
+//! 100 MB. Pages stay where they are, and at most one of each table is not full.
+
+/// Values in a page.
+const PAGE: usize = 64;
+
+/// Values at numbers from 0, each below 2^32 - 1. The number of a removed value is given to a later
+/// one.
+#[derive(Debug)]
+pub(crate) struct Paged<T> {
+    pages: Vec<Vec<Option<T>>>,
+    free: Vec<u32>,
+    len: usize,
+}
+
+impl<T> Default for Paged<T> {
+    fn default() -> Self {
+        Self { pages: Vec::new(), free: Vec::new(), len: 0 }
+    }
+}
+
+impl<T> Paged<T> {
+    /// How many values there are.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Keeps a value; its number.
+    pub(crate) fn insert(&mut self, value: T) -> u32 {
+        self.len += 1;
+        if let Some(number) = self.free.pop() {
+            let (page, place) = split(number);
+            self.pages[page][place] = Some(value);
+            return number;
+        }
+        if self.pages.last().is_none_or(|page| page.len() == PAGE) {
+            self.pages.push(Vec::with_capacity(PAGE));
+        }
+        let number = u32::try_from(self.len - 1).ok().filter(|&number| number != u32::MAX);
+        let number = number.expect("no machine holds 2^32 of them, at 50 bytes each");
+        let (page, _) = split(number);
+        self.pages[page].push(Some(value));
+        number
+    }
+
+    /// Takes a value out.
+    pub(crate) fn remove(&mut self, number: u32) -> Option<T> {
+        let (page, place) = split(number);
+        let value = self.pages.get_mut(page)?.get_mut(place)?.take()?;
+        self.free.push(number);
+        self.len -= 1;
+        Some(value)
+    }
+
+    /// Drops a value where it stands.
+    pub(crate) fn forget(&mut self, number: u32) {
+        let (page, place) = split(number);
+        let slot = self.pages.get_mut(page).and_then(|page| page.get_mut(place));
+        if let Some(slot) = slot.filter(|slot| slot.is_some()) {
+            *slot = None;
+            self.free.push(number);
+            self.len -= 1;
+        }
+    }
+
+    /// The value with a number.
+    #[inline]
+    pub(crate) fn get(&self, number: u32) -> Option<&T> {
+        let (page, place) = split(number);
+        self.pages.get(page)?.get(place)?.as_ref()
+    }
+
+    /// The same, to change.
+    #[inline]
+    pub(crate) fn get_mut(&mut self, number: u32) -> Option<&mut T> {
+        let (page, place) = split(number);
+        self.pages.get_mut(page)?.get_mut(place)?.as_mut()
+    }
+
+    /// All values with their numbers.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+        let slots = self.pages.iter().flatten().enumerate();
+        slots.filter_map(|(number, slot)| Some((number as u32, slot.as_ref()?)))
+    }
+}
+
+#[inline]
+fn split(number: u32) -> (usize, usize) {
+    (number as usize / PAGE, number as usize % PAGE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_used_again_and_no_page_is_left_out() {
+        let mut paged = Paged::default();
+        let numbers: Vec<u32> = (0..200).map(|n| paged.insert(n)).collect();
+        assert!(numbers.iter().copied().eq(0..200));
+        assert_eq!(
+            (paged.remove(70), paged.remove(70), paged.remove(5000)),
+            (Some(70), None, None)
+        );
+        paged.forget(70);
+        assert_eq!((paged.len(), paged.get(70), paged.get(71)), (199, None, Some(&71)));
+        assert_eq!(paged.insert(-1), 70);
+        assert_eq!(paged.insert(-2), 200);
+        assert!(paged.iter().map(|(number, _)| number).eq(0..201));
+        if let Some(value) = paged.get_mut(70) {
+            *value = -3;
+        }
+        assert_eq!((paged.get(70), paged.len()), (Some(&-3), 201));
+    }
+
+    #[test]
+    fn numbers_are_given_without_holes_after_removals() {
+        let mut paged = Paged::default();
+        for n in 0..100 {
+            paged.insert(n);
+        }
+        for n in 0..100 {
+            paged.forget(n);
+        }
+        assert_eq!(paged.len(), 0);
+        let again: Vec<u32> = (0..150).map(|n| paged.insert(n)).collect();
+        assert!(again[..100].iter().all(|&n| n < 100));
+        assert!(again[100..].iter().copied().eq(100..150));
+    }
+}
