@@ -84,6 +84,19 @@ impl Waiting {
         in_order && self.len().saturating_add(fragment.payload.len) <= MAX_MPDU
     }
 
+    /// Takes a fragment in, which has room.
+    fn add(&mut self, fragment: &LinkFragment<'_>, number: usize) {
+        let LinkFragment { payload, aggregate, more, .. } = *fragment;
+        self.frames += 1;
+        self.parts[number] = Some(Part { bytes: payload.bytes.into(), len: payload.len });
+        if number == 0 {
+            self.aggregate = aggregate;
+        }
+        if !more {
+            self.last = Some(number);
+        }
+    }
+
     /// Are all fragments there?
     fn is_whole(&self) -> bool {
         self.last.is_some_and(|last| self.parts[..=last].iter().all(Option::is_some))
@@ -178,14 +191,7 @@ impl Msdus {
             }
             return Outcome::OutOfRange;
         }
-        waiting.frames += 1;
-        waiting.parts[number] = Some(Part { bytes: payload.bytes.into(), len: payload.len });
-        if number == 0 {
-            waiting.aggregate = fragment.aggregate;
-        }
-        if !fragment.more {
-            waiting.last = Some(number);
-        }
+        waiting.add(fragment, number);
         if waiting.is_whole() { self.complete(key, source.time) } else { Outcome::Waits }
     }
 
