@@ -1,10 +1,11 @@
 //! Several captures as one run: in which order they are read.
 
+use crate::ReadError;
 use crate::reader::Reader;
-use crate::{Packet, ReadError};
 use std::borrow::Cow;
 use std::io::stdin;
 use std::path::{Path, PathBuf};
+use wire::Timestamp;
 
 /// In which order captures are read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -87,19 +88,38 @@ impl Input {
         }
     }
 
-    /// Can it be moved to another place? What can be read only once cannot be looked into.
-    fn moves(&self) -> bool {
-        matches!(self.kind, Kind::Regular(_) | Kind::Unknown)
+    /// Where it belongs by the time of its first packet. It is closed again: thousands of inputs must
+    /// not be open at once.
+    fn place(&self) -> Place {
+        match self.kind {
+            Kind::Stream | Kind::StandardInput => Place::Kept,
+            Kind::Regular(_) | Kind::Unknown => match self.first_packet_time() {
+                Some(Some(time)) => Place::At(time.secs(), time.subsec_nanos()),
+                Some(None) => Place::Kept,
+                None => Place::AtTheEnd,
+            },
+        }
     }
 
-    /// The time of its first packet, in seconds and nanoseconds. It is closed again: thousands of
-    /// inputs must not be open at once.
-    fn first_time(&self) -> Option<(i64, u32)> {
+    /// The time of its first packet, if there is one and if it has one.
+    fn first_packet_time(&self) -> Option<Option<Timestamp>> {
         let Kind::Regular(_) = self.kind else { return None };
         let mut reader = Reader::open_with(&self.path, PEEK).ok()?;
         let packet = reader.next_packet().ok()?;
-        packet.map(|Packet { time, .. }| (time.secs(), time.subsec_nanos()))
+        packet.map(|packet| packet.time)
     }
+}
+
+/// Where an input belongs among others; what comes first is less.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Place {
+    /// Where it was given: it can be read only once, so that it cannot be looked into, or its packets
+    /// have no times.
+    Kept,
+    /// Where its first packet's seconds and nanoseconds say.
+    At(i64, u32),
+    /// It has no packet, or cannot be read.
+    AtTheEnd,
 }
 
 /// How much of a file is read at once to find its first packet.
@@ -119,9 +139,9 @@ pub enum InputsError {
 pub struct Inputs(Vec<Input>);
 
 impl Inputs {
-    /// Puts captures in order. With [`Order::FirstPacket`] standard input, pipes and devices keep
-    /// the places where they were given, and files take the others by the time of their first
-    /// packets: equal times as given, and at the end, as given, those that have no packet or cannot
+    /// Puts captures in order. With [`Order::FirstPacket`] standard input, pipes, devices and files
+    /// whose packets have no times keep the places where they were given, and files take the others by
+    /// the time of their first packets: equal times as given, and at the end, as given, those that have no packet or cannot
     /// be read.
     ///
     /// # Errors
@@ -139,16 +159,16 @@ impl Inputs {
         if order == Order::Given || inputs.len() < 2 {
             return Ok(Self(inputs));
         }
-        let mut files: Vec<_> = inputs.iter().filter(|input| input.moves()).cloned().collect();
-        files.sort_by_cached_key(|input| {
-            let time = input.first_time();
-            (time.is_none(), time, input.number)
-        });
-        let mut files = files.into_iter();
-        // As many files as places: each place that moves takes one.
-        let place =
-            |input: Input| if input.moves() { files.next().unwrap_or(input) } else { input };
-        Ok(Self(inputs.into_iter().map(place).collect()))
+        let placed = inputs.into_iter().map(|input| (input.place(), input));
+        let (kept, mut moved): (Vec<_>, Vec<_>) = placed.partition(|(at, _)| *at == Place::Kept);
+        moved.sort_by_key(|(at, input)| (*at, input.number));
+        let (mut kept, mut moved) = (kept.into_iter().peekable(), moved.into_iter());
+        let count = kept.len() + moved.len();
+        let next = |number: usize| {
+            let here = kept.next_if(|(_, input)| input.number == number);
+            here.or_else(|| moved.next()).map(|(_, input)| input)
+        };
+        Ok(Self((1..=count).filter_map(next).collect()))
     }
 
     /// How many bytes all files have together; `None` where one is a pipe or device.

@@ -14,7 +14,7 @@ use wire::{LinkType, Timestamp};
 type Seen = (Option<LinkType>, Timestamp, Vec<u8>, u32);
 
 fn seen(packet: &Owned) -> Seen {
-    (packet.link, packet.time, packet.bytes.clone(), packet.wire_len)
+    (packet.link, packet.time.unwrap_or_default(), packet.bytes.clone(), packet.wire_len)
 }
 
 /// The packets up to the end or to what `pcap-parser` does not read.

@@ -11,8 +11,8 @@ pub struct Packet<'a> {
     /// The number of the interface in its pcapng section, from 0; always 0 in a pcap file.
     pub interface: u32,
     /// When it was captured. A record without time (pcapng's simple packet block) has the time of
-    /// the packet before it, or 1970 when there is none.
-    pub time: Timestamp,
+    /// the packet before it; `None` where there is none in this file.
+    pub time: Option<Timestamp>,
     /// The bytes that were captured.
     pub bytes: &'a [u8],
     /// How many bytes the packet had on the wire; never fewer than were captured, whatever the file

@@ -34,7 +34,7 @@ impl Read for Trickle {
 pub(crate) struct Owned {
     pub(crate) link: Option<LinkType>,
     pub(crate) interface: u32,
-    pub(crate) time: Timestamp,
+    pub(crate) time: Option<Timestamp>,
     pub(crate) bytes: Vec<u8>,
     pub(crate) wire_len: u32,
     pub(crate) number: u64,

@@ -20,7 +20,7 @@ pub(crate) struct Args {
     #[arg(short = 'r', long, value_name = "FILE", num_args = 1.., help_heading = INPUT)]
     pub(crate) input_file: Vec<PathBuf>,
 
-    /// Capture live on an interface: its name or an address of it
+    /// Capture live on an interface: not in this version
     #[arg(short, long, value_name = "INTERFACE", help_heading = INPUT)]
     pub(crate) interface: Option<String>,
 
@@ -32,7 +32,7 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t = Order::Time, value_name = "ORDER", help_heading = INPUT)]
     pub(crate) order: Order,
 
-    /// List the interfaces and exit
+    /// List the interfaces and exit: not in this version
     #[arg(short, long, help_heading = INPUT)]
     pub(crate) list_interfaces: bool,
 
@@ -109,6 +109,10 @@ pub(crate) struct Args {
     /// Memory for IP fragments that wait for others, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 64, help_heading = LIMITS)]
     pub(crate) max_fragments: usize,
+
+    /// How long IP fragments wait for others, by their own times; 30 s, for IPv6 60 s, unless this is given
+    #[arg(long, value_name = "SECONDS", help_heading = LIMITS)]
+    pub(crate) fragment_timeout: Option<u64>,
 
     /// Connections that are over but remembered for stragglers; each of 64 parts gets a 64th, at least 1
     #[arg(long, value_name = "N", default_value_t = 65_536, help_heading = LIMITS)]

@@ -30,6 +30,29 @@ pub(crate) struct Config {
 
 /// Checks the arguments; an error is a line for people, about the command line.
 pub(crate) fn action(args: Args) -> Result<Action, String> {
+    source_is_one(&args)?;
+    let order = match args.order {
+        args::Order::Time => capture::Order::FirstPacket,
+        args::Order::Given => capture::Order::Given,
+    };
+    let inputs = Inputs::order(&args.input_file, order).map_err(|error| error.to_string())?;
+    let most = flow::Source::MAX_FILE;
+    if inputs.len() > most as usize {
+        return Err(format!("{} inputs: at most {most} can be one run", inputs.len()));
+    }
+    Ok(Action::Read(Box::new(Config {
+        engine: engine(&args)?,
+        output: output(&args, inputs.len() > 1)?,
+        inputs,
+        filter: args.filter,
+        summary_json: args.summary_json,
+        quiet: args.quiet,
+        verbose: args.verbose,
+    })))
+}
+
+/// Where packets come from must be said, once.
+fn source_is_one(args: &Args) -> Result<(), String> {
     if args.list_interfaces || args.interface.is_some() {
         if !args.input_file.is_empty() {
             return Err("-r reads files, -i and -l look at interfaces: give one of them".into());
@@ -43,30 +66,13 @@ pub(crate) fn action(args: Args) -> Result<Action, String> {
     if args.input_file.is_empty() {
         return Err("nothing to read: name a capture with -r".into());
     }
+    Ok(())
+}
+
+fn output(args: &Args, several_inputs: bool) -> Result<OutputConfig, String> {
     at_least_one("-f", args.max_file_desc)?;
-    at_least_one("--workers", args.workers)?;
-    at_least_one("--max-connections", args.max_connections)?;
-    at_least_one("--max-lingering", args.max_lingering)?;
-    at_least_one("--max-same-ends", args.max_same_ends)?;
-    at_least_one("--max-far-ahead", args.max_far_ahead)?;
-    at_least_one("--max-headers", args.max_headers)?;
-    if args.max_headers > MAX_HEADERS {
-        return Err(format!("--max-headers {}: at most {MAX_HEADERS}", args.max_headers));
-    }
-    let order = match args.order {
-        args::Order::Time => capture::Order::FirstPacket,
-        args::Order::Given => capture::Order::Given,
-    };
-    let inputs = Inputs::order(&args.input_file, order).map_err(|error| error.to_string())?;
-    if inputs.len() > flow::Source::MAX_FILE as usize {
-        return Err(format!(
-            "{} inputs: at most {} can be one run",
-            inputs.len(),
-            flow::Source::MAX_FILE
-        ));
-    }
-    let output = OutputConfig {
-        dir: args.output_dir,
+    Ok(OutputConfig {
+        dir: args.output_dir.clone(),
         console: args.write_to_console,
         metadata: args.write_metadata,
         separate_sides: args.separate_sides,
@@ -81,39 +87,45 @@ pub(crate) fn action(args: Args) -> Result<Action, String> {
             args::Gap::Zero => GapStyle::Zero,
         },
         utc: args.utc,
-        several_inputs: inputs.len() > 1,
+        several_inputs,
         max_open: args.max_file_desc,
         write_budget: mib("--write-buffer", args.write_buffer)?,
         dry_run: args.dry_run,
-    };
-    let limits = flow::Limits {
-        connections: args.max_connections,
-        buffered_per_direction: mib(
-            "--max-buffered-per-direction",
-            args.max_buffered_per_direction,
-        )?,
-        buffered: mib("--max-buffered", args.max_buffered)?,
-        fragments: mib("--max-fragments", args.max_fragments)?,
-        lingering: args.max_lingering,
-        per_key: args.max_same_ends,
-        far_ahead: args.max_far_ahead,
-        headers: args.max_headers,
-    };
+    })
+}
+
+fn engine(args: &Args) -> Result<flow::Config, String> {
+    at_least_one("--workers", args.workers)?;
     let overlap = match args.overlap {
         args::Overlap::First => flow::Overlap::First,
         args::Overlap::Last => flow::Overlap::Last,
     };
-    let vlan_keys = args.key.contains(&args::KeyPart::Vlan);
     let idle = args.idle_timeout.map(Duration::from_secs);
-    Ok(Action::Read(Box::new(Config {
-        inputs,
-        filter: args.filter,
-        engine: flow::Config { overlap, idle, vlan_keys, limits },
-        output,
-        summary_json: args.summary_json,
-        quiet: args.quiet,
-        verbose: args.verbose,
-    })))
+    let vlan_keys = args.key.contains(&args::KeyPart::Vlan);
+    Ok(flow::Config { overlap, idle, vlan_keys, limits: limits(args)? })
+}
+
+fn limits(args: &Args) -> Result<flow::Limits, String> {
+    at_least_one("--max-connections", args.max_connections)?;
+    at_least_one("--max-lingering", args.max_lingering)?;
+    at_least_one("--max-same-ends", args.max_same_ends)?;
+    at_least_one("--max-far-ahead", args.max_far_ahead)?;
+    at_least_one("--max-headers", args.max_headers)?;
+    if args.max_headers > MAX_HEADERS {
+        return Err(format!("--max-headers {}: at most {MAX_HEADERS}", args.max_headers));
+    }
+    let per_direction = "--max-buffered-per-direction";
+    Ok(flow::Limits {
+        connections: args.max_connections,
+        buffered_per_direction: mib(per_direction, args.max_buffered_per_direction)?,
+        buffered: mib("--max-buffered", args.max_buffered)?,
+        fragments: mib("--max-fragments", args.max_fragments)?,
+        fragment_wait: args.fragment_timeout.map(Duration::from_secs),
+        lingering: args.max_lingering,
+        per_key: args.max_same_ends,
+        far_ahead: args.max_far_ahead,
+        headers: args.max_headers,
+    })
 }
 
 fn at_least_one(option: &str, value: usize) -> Result<(), String> {

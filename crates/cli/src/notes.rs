@@ -5,6 +5,9 @@ use std::collections::HashSet;
 use std::fmt::Display;
 use wire::LinkType;
 
+/// Of so many link types of an input it is said that they cannot be used: a hostile one has 65 536.
+const LINK_TYPES_SAID: usize = 8;
+
 /// Lines on standard error, and whether anything went wrong.
 #[derive(Debug)]
 pub(crate) struct Notes {
@@ -49,7 +52,14 @@ impl Notes {
         link: Option<LinkType>,
         why: impl FnOnce() -> String,
     ) {
-        if self.said.insert((input, link)) {
+        let of_input = self.said.iter().filter(|(number, _)| *number == input).count();
+        if of_input > LINK_TYPES_SAID || !self.said.insert((input, link)) {
+            self.incomplete = true;
+        } else if of_input == LINK_TYPES_SAID {
+            self.problem(
+                "further link types of the same input are not told; the summary counts them",
+            );
+        } else {
             self.problem(why());
         }
     }

@@ -7,12 +7,12 @@ use crate::{FAILED, INCOMPLETE, USAGE};
 use anyhow::Context;
 use capture::{Filter, Input, Packet, Reader, Verdict};
 use flow::{Engine, Reason, Source};
-use sink::{InputSummary, Output, SinkError, Summary};
+use sink::{InputSummary, Output, OutputConfig, SinkError, Summary};
 use std::io::{self, Write, stderr, stdout};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
-use wire::{Frame, LinkType};
+use wire::{Frame, LinkType, Timestamp};
 
 /// How a run ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,7 +54,7 @@ struct Progressed {
 pub(crate) fn run(config: &Config) -> anyhow::Result<Status> {
     let started = Instant::now();
     if let Some(path) = &config.summary_json {
-        check_summary_path(path)?;
+        check_summary_path(path, &config.output)?;
     }
     let length = config.inputs.length();
     let progress = Progress::new(length, config.quiet, config.output.console);
@@ -65,6 +65,7 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<Status> {
         filter: config.filter.as_deref().map(Filter::new),
         notes: Notes::new(progress, config.verbose),
         done: 0,
+        clock: Timestamp::default(),
     };
     let mut inputs: Vec<(&Input, Progressed)> = Vec::with_capacity(config.inputs.len());
     let result = run.read_all(&mut inputs);
@@ -78,8 +79,11 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<Status> {
             Ok(Status::Complete)
         }
         Err(error) => {
-            // Other connections' bytes can still be written. What fails now is of no news.
-            let _ = run.output.finish();
+            // Other connections' bytes can still be written, unless there is no room for any. What fails
+            // now is of no news.
+            if !error.is_disk_full() {
+                let _ = run.output.finish();
+            }
             run.report(inputs, started, false)?;
             Err(error.into())
         }
@@ -87,12 +91,14 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<Status> {
 }
 
 /// Hours of work are not to end with a path that could never be written.
-fn check_summary_path(path: &Path) -> anyhow::Result<()> {
+fn check_summary_path(path: &Path, output: &OutputConfig) -> anyhow::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     if path.is_dir() {
         anyhow::bail!("cannot write {}: it is a folder", path.display());
     }
-    if folder.is_some_and(|folder| !folder.is_dir()) {
+    // The output directory is there by then, if files are written.
+    let will_be = |folder: &Path| output.writes_files() && output.dir.starts_with(folder);
+    if folder.is_some_and(|folder| !folder.is_dir() && !will_be(folder)) {
         anyhow::bail!("cannot write {}: there is no such folder", path.display());
     }
     Ok(())
@@ -101,7 +107,11 @@ fn check_summary_path(path: &Path) -> anyhow::Result<()> {
 /// Writes the summary; `-` is standard output.
 fn write_summary(path: &Path, json: &str) -> io::Result<()> {
     if path.as_os_str() == "-" {
-        return stdout().write_all(json.as_bytes());
+        return match stdout().write_all(json.as_bytes()) {
+            // Whoever reads it has had enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            result => result,
+        };
     }
     std::fs::write(path, json)
 }
@@ -118,6 +128,8 @@ struct Run<'a> {
     notes: Notes,
     /// Bytes of the inputs that were read to their end.
     done: u64,
+    /// The time of the last packet that had one: packets without take it.
+    clock: Timestamp,
 }
 
 impl<'a> Run<'a> {
@@ -165,7 +177,8 @@ impl<'a> Run<'a> {
 
     /// Says so where names cannot have local times.
     fn note_time_zone(&mut self) {
-        if !self.config.output.utc
+        if !self.config.quiet
+            && !self.config.output.utc
             && let Some(problem) = sink::time_zone_problem()
         {
             self.notes.warning(problem);
@@ -243,7 +256,8 @@ impl<'a> Run<'a> {
             }
         }
         let file = u32::try_from(input.number()).unwrap_or(u32::MAX);
-        let source = Source::new(packet.time, packet.number, file);
+        self.clock = packet.time.unwrap_or(self.clock);
+        let source = Source::new(self.clock, packet.number, file);
         let frame = Frame { link, bytes: packet.bytes, wire_len: packet.wire_len };
         self.engine.handle_packet(source, &frame, &mut self.output)?;
         if self.notes.is_verbose()

@@ -23,6 +23,8 @@ pub struct Limits {
     pub buffered: usize,
     /// Bytes of IP fragments held, bookkeeping included.
     pub fragments: usize,
+    /// How long fragments wait for others, by their own times. `None`: 30 s for IPv4, 60 s for IPv6.
+    pub fragment_wait: Option<Duration>,
     /// Connections that are over but kept for stragglers, over all shards.
     pub lingering: usize,
     /// Connections with the same ends held at once.
@@ -46,6 +48,8 @@ impl Default for Limits {
             buffered: 1 << 30,
             // A thousand datagrams of the largest size.
             fragments: 64 << 20,
+            // What hosts do: see `defrag::PATIENCE_V4`.
+            fragment_wait: None,
             // 1024 in each shard.
             lingering: 1 << 16,
             // Each segment is compared with all of them, so a flood of SYNs between two ports must not

@@ -9,6 +9,7 @@ use crate::assembled::{Assembled, cover};
 use crate::pieces::{PIECE_OVERHEAD, Pieces};
 use crate::{Overlap, Source};
 use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 use wire::{Ends, Fragment, Timestamp, VlanIds};
 
 /// The largest fragmentable part: IPv4's total length and IPv6's payload length have 16 bits.
@@ -17,8 +18,8 @@ const MAX_DATAGRAM: u32 = 65535;
 /// How long fragments wait for the rest, in seconds, by the time stamps of the datagram's own
 /// fragments: Linux waits 30 s for IPv4 (`ip_frag_time`), RFC 8200 section 4.5 has 60 s for IPv6.
 /// Identifications are reused after that (IPv4 has only 65536 of them).
-const PATIENCE_V4: i128 = 30;
-const PATIENCE_V6: i128 = 60;
+const PATIENCE_V4: u64 = 30;
+const PATIENCE_V6: u64 = 60;
 
 /// How many completed datagrams are kept, and their bytes together. Mirror ports repeat a frame within
 /// a few frames.
@@ -143,6 +144,8 @@ pub(crate) struct Defragmenter {
     serial: u64,
     cost: usize,
     max_cost: usize,
+    /// How long fragments wait, in nanoseconds, for IPv4 and IPv6.
+    patience: [i128; 2],
     /// The last datagram put together.
     whole: Assembled,
     /// The last datagrams completed, the newest at the end.
@@ -155,14 +158,18 @@ pub(crate) struct Defragmenter {
 }
 
 impl Defragmenter {
-    /// One that holds at most `max_cost` bytes, bookkeeping included.
-    pub(crate) fn new(max_cost: usize) -> Self {
+    /// One that holds at most `max_cost` bytes, bookkeeping included, each for `wait` where that is said.
+    pub(crate) fn new(max_cost: usize, wait: Option<Duration>) -> Self {
+        let usual = [PATIENCE_V4, PATIENCE_V6].map(Duration::from_secs);
+        let patience = usual.map(|usual| wait.unwrap_or(usual).as_nanos());
+        let patience = patience.map(|nanos| i128::try_from(nanos).unwrap_or(i128::MAX));
         Self {
             waiting: HashMap::default(),
             by_age: VecDeque::new(),
             serial: 0,
             cost: 0,
             max_cost,
+            patience,
             whole: Assembled::default(),
             done: VecDeque::new(),
             done_bytes: 0,
@@ -212,7 +219,7 @@ impl Defragmenter {
             protocol: if v6 { 0 } else { fragment.protocol },
             vlans: fragment.vlans,
         };
-        let patience = if v6 { PATIENCE_V6 } else { PATIENCE_V4 };
+        let patience = self.patience[usize::from(v6)];
         self.forget_if_stale(&key, source.time, patience);
         let echo = self.is_echo(&key, source.time, patience, fragment);
         if !echo && self.waiting.get(&key).is_some_and(|datagram| datagram.echo) {
@@ -250,9 +257,7 @@ impl Defragmenter {
     /// Does a fragment repeat a datagram with the same key that was completed not long ago?
     fn is_echo(&self, key: &Key, now: Timestamp, patience: i128, fragment: &Fragment<'_>) -> bool {
         let done = self.done.iter().rev().find(|done| done.key == *key);
-        done.is_some_and(|done| {
-            now.nanos_since(done.time) <= patience * 1_000_000_000 && done.repeats(fragment)
-        })
+        done.is_some_and(|done| now.nanos_since(done.time) <= patience && done.repeats(fragment))
     }
 
     /// Puts a datagram of `len` bytes together.
@@ -297,7 +302,7 @@ impl Defragmenter {
     }
 
     fn forget_if_stale(&mut self, key: &Key, now: Timestamp, patience: i128) {
-        let stale = |w: &Waiting| now.nanos_since(w.began) > patience * 1_000_000_000;
+        let stale = |w: &Waiting| now.nanos_since(w.began) > patience;
         if self.waiting.get(key).is_some_and(stale) {
             self.given_up += self.remove(key).map_or(0, |w| w.frames);
         }
@@ -360,7 +365,7 @@ mod tests {
 
     #[test]
     fn fragments_in_any_order_make_the_datagram() {
-        let mut d = Defragmenter::new(1 << 20);
+        let mut d = Defragmenter::new(1 << 20, None);
         assert_eq!(give(&mut d, at(0), &fragment(7, 16, false, b"end")), Outcome::Waits);
         assert_eq!(give(&mut d, at(0), &fragment(7, 8, true, b"89abcdef")), Outcome::Waits);
         assert_eq!(give(&mut d, at(0), &fragment(8, 0, true, b"another.")), Outcome::Waits);
@@ -372,7 +377,7 @@ mod tests {
 
     #[test]
     fn repeated_and_overlapping_fragments_keep_the_first_bytes() {
-        let mut d = Defragmenter::new(1 << 20);
+        let mut d = Defragmenter::new(1 << 20, None);
         give(&mut d, at(0), &fragment(1, 0, true, b"AAAAAAAA"));
         give(&mut d, at(0), &fragment(1, 0, true, b"AAAAAAAA"));
         assert_eq!(d.conflicts(), 0);
@@ -383,13 +388,13 @@ mod tests {
 
     #[test]
     fn nothing_reaches_beyond_65535_bytes_or_the_last_fragment() {
-        let mut d = Defragmenter::new(1 << 20);
+        let mut d = Defragmenter::new(1 << 20, None);
         assert_eq!(
             give(&mut d, at(0), &fragment(1, 65528, false, b"01234567")),
             Outcome::OutOfRange
         );
         assert_eq!(give(&mut d, at(0), &fragment(1, 65528, false, b"0123456")), Outcome::Waits);
-        let mut d = Defragmenter::new(1 << 20);
+        let mut d = Defragmenter::new(1 << 20, None);
         assert_eq!(give(&mut d, at(0), &fragment(1, 8, false, b"89")), Outcome::Waits);
         assert_eq!(give(&mut d, at(0), &fragment(1, 16, true, b"01234567")), Outcome::OutOfRange);
         assert_eq!(give(&mut d, at(0), &fragment(1, 8, false, b"8")), Outcome::OutOfRange);
@@ -398,7 +403,7 @@ mod tests {
 
     #[test]
     fn an_identification_is_reused_after_its_time() {
-        let mut d = Defragmenter::new(1 << 20);
+        let mut d = Defragmenter::new(1 << 20, None);
         give(&mut d, at(0), &fragment(1, 0, true, b"old bits"));
         assert_eq!(give(&mut d, at(31), &fragment(1, 8, false, b"tail")), Outcome::Waits);
         assert_eq!(d.take_given_up(), 1);
@@ -408,14 +413,14 @@ mod tests {
 
     #[test]
     fn time_that_steps_back_ends_nothing() {
-        let mut d = Defragmenter::new(1 << 20);
+        let mut d = Defragmenter::new(1 << 20, None);
         give(&mut d, at(1_000_000), &fragment(1, 0, true, b"01234567"));
         assert!(complete(&mut d, at(5), &fragment(1, 8, false, b"x")).is_some());
     }
 
     #[test]
     fn the_first_fragments_next_header_counts_in_ipv6() {
-        let mut d = Defragmenter::new(1 << 20);
+        let mut d = Defragmenter::new(1 << 20, None);
         give(&mut d, at(0), &v6(fragment(1 << 20, 8, false, b"tail"), 59));
         let Outcome::Completes(whole) =
             give(&mut d, at(0), &v6(fragment(1 << 20, 0, true, b"01234567"), 17))
@@ -427,7 +432,7 @@ mod tests {
 
     #[test]
     fn a_snapped_fragment_ends_what_was_captured_of_the_datagram() {
-        let mut d = Defragmenter::new(1 << 20);
+        let mut d = Defragmenter::new(1 << 20, None);
         let mut first = fragment(1, 0, true, b"0123");
         first.payload.len = 8;
         give(&mut d, at(0), &first);
@@ -437,7 +442,7 @@ mod tests {
 
     #[test]
     fn a_whole_copy_of_a_snapped_fragment_counts() {
-        let mut d = Defragmenter::new(1 << 20);
+        let mut d = Defragmenter::new(1 << 20, None);
         let mut first = fragment(1, 0, true, b"0123");
         first.payload.len = 8;
         give(&mut d, at(0), &first);
@@ -450,7 +455,7 @@ mod tests {
     #[test]
     fn repetitions_of_one_datagram_get_into_no_other() {
         // A mirror port shows each fragment twice, and the identification is used again at once.
-        let mut d = Defragmenter::new(1 << 20);
+        let mut d = Defragmenter::new(1 << 20, None);
         let mut got = Vec::new();
         for (head, tail) in [(b"11111111", b"1 1"), (b"22222222", b"2 2")] {
             for _ in 0..2 {
@@ -468,7 +473,7 @@ mod tests {
 
     #[test]
     fn a_datagram_that_comes_twice_as_a_whole_is_two() {
-        let mut d = Defragmenter::new(1 << 20);
+        let mut d = Defragmenter::new(1 << 20, None);
         for _ in 0..2 {
             assert!(complete(&mut d, at(0), &fragment(1, 0, true, b"01234567")).is_none());
             assert!(complete(&mut d, at(0), &fragment(1, 8, false, b"tail")).is_some());
@@ -477,7 +482,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_of_completed_datagrams_is_bounded() {
-        let mut d = Defragmenter::new(1 << 24);
+        let mut d = Defragmenter::new(1 << 24, None);
         let large = vec![7; 65528];
         for id in 0..100 {
             give(&mut d, at(0), &fragment(id, 0, true, &large));
@@ -489,7 +494,7 @@ mod tests {
     #[test]
     fn the_oldest_datagrams_make_room() {
         // Four datagrams of one piece each, and their ranges.
-        let mut d = Defragmenter::new(4 * (DATAGRAM_OVERHEAD + PIECE_OVERHEAD + 8 + 32));
+        let mut d = Defragmenter::new(4 * (DATAGRAM_OVERHEAD + PIECE_OVERHEAD + 8 + 32), None);
         for id in 0..10 {
             give(&mut d, at(0), &fragment(id, 0, true, b"01234567"));
         }
@@ -500,7 +505,7 @@ mod tests {
 
     #[test]
     fn the_queue_by_age_does_not_grow_with_datagrams_that_are_done() {
-        let mut d = Defragmenter::new(1 << 20);
+        let mut d = Defragmenter::new(1 << 20, None);
         for id in 0..10_000 {
             give(&mut d, at(0), &fragment(id, 0, true, b"01234567"));
             assert!(complete(&mut d, at(0), &fragment(id, 8, false, b"x")).is_some());
@@ -529,7 +534,7 @@ mod tests {
                 random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
                 parts.swap(i, (random >> 33) as usize % (i + 1));
             }
-            let mut d = Defragmenter::new(1 << 20);
+            let mut d = Defragmenter::new(1 << 20, None);
             let mut got = Vec::new();
             for (from, to) in parts {
                 let f = fragment(3, from, to != len, &payload[from as usize..to as usize]);

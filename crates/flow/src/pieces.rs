@@ -47,6 +47,11 @@ impl<M: Copy> Pieces<M> {
         self.map.is_empty()
     }
 
+    /// How many pieces there are.
+    pub(crate) fn len(&self) -> usize {
+        self.map.len()
+    }
+
     /// Bytes held.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes

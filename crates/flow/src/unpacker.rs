@@ -48,13 +48,14 @@ impl Accounts {
 impl Unpacker {
     /// One that holds at most as many bytes of IP fragments as `config` allows.
     pub(crate) fn new(config: &Config) -> Self {
+        let limits = &config.limits;
         Self {
             accounts: Accounts::default(),
-            defragmenter: Defragmenter::new(config.limits.fragments),
+            defragmenter: Defragmenter::new(limits.fragments, limits.fragment_wait),
             further: Further::default(),
             serial: 0,
             vlan_keys: config.vlan_keys,
-            max_headers: config.limits.headers,
+            max_headers: limits.headers,
         }
     }
 

@@ -30,6 +30,12 @@ pub enum SinkError {
 }
 
 impl SinkError {
+    /// Is there no room for anything else either?
+    pub fn is_disk_full(&self) -> bool {
+        let (Self::File { source, .. } | Self::Console { source, .. }) = self;
+        matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
+
     /// Did whoever reads standard output stop reading, as `head` does? That is an end, not a failure.
     pub fn is_closed_pipe(&self) -> bool {
         matches!(self, Self::Console { stream, source }

@@ -57,6 +57,11 @@ impl Default for OutputConfig {
 }
 
 impl OutputConfig {
+    /// Are files written, in a directory that is created when it is missing?
+    pub fn writes_files(&self) -> bool {
+        !self.console && !self.dry_run
+    }
+
     pub(crate) fn formatter(&self) -> Formatter {
         Formatter { format: self.format, gap: self.gap, several_inputs: self.several_inputs }
     }

@@ -167,12 +167,17 @@ impl Store {
         file.write_all(bytes).map_err(|e| self.failed("write", name, e))
     }
 
-    /// Writes everything and closes all files. What can be written is, whatever fails; the first
-    /// failure is told.
+    /// Writes everything and closes all files. What can be written is, whatever fails, until there is
+    /// no room for anything; the first failure is told.
     pub(crate) fn finish(&mut self) -> Result<(), SinkError> {
         let mut result = Ok(());
         while let Some(id) = self.recent.oldest() {
-            result = result.and(self.put_away(id));
+            let written = self.put_away(id);
+            let full = written.as_ref().is_err_and(SinkError::is_disk_full);
+            result = result.and(written);
+            if full {
+                break;
+            }
         }
         result
     }

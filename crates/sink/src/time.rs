@@ -29,7 +29,10 @@ pub(crate) struct Clock {
 }
 
 /// Why the local time zone is not known, so that names are in UTC; a line for people.
+///
+/// Where `TZ` says nothing and the system has no zone, UTC is what it has.
 pub fn time_zone_problem() -> Option<String> {
+    std::env::var_os("TZ").filter(|zone| !zone.is_empty())?;
     let error = TimeZone::try_system().err()?;
     let error = error.to_string();
     let reason = error.lines().next().unwrap_or_default();

@@ -101,7 +101,7 @@ impl Pcap {
         Ok(Some(Packet {
             link: Some(self.link),
             interface: 0,
-            time: time(secs, fraction, nanos),
+            time: Some(time(secs, fraction, nanos)),
             bytes: &window.take(length)[header..],
             wire_len: wire.max(captured),
             number,
@@ -168,7 +168,7 @@ mod tests {
                 };
                 assert_eq!(packets.len(), 2);
                 assert_eq!(packets[0].link, Some(LinkType::RAW));
-                assert_eq!(packets[0].time, time, "{magic:x} {big}");
+                assert_eq!(packets[0].time, Some(time), "{magic:x} {big}");
                 assert_eq!((&packets[0].bytes[..], packets[0].wire_len), (&b"first"[..], 5));
                 assert_eq!((&packets[1].bytes[..], packets[1].wire_len), (&b"second"[..], 1400));
                 assert_eq!((packets[0].number, packets[0].offset), (1, 24));
@@ -184,11 +184,11 @@ mod tests {
         file.packet(10, 2_500_000, b"x", 1);
         file.packet(u32::MAX, u32::MAX, b"x", 1);
         let packets = all(&mut reader(file.bytes()));
-        assert_eq!(packets[0].time, Timestamp::new(12, 500_000_000));
-        assert_eq!(packets[1].time, Timestamp::new(4_294_967_295 + 4294, 967_295_000));
+        assert_eq!(packets[0].time, Some(Timestamp::new(12, 500_000_000)));
+        assert_eq!(packets[1].time, Some(Timestamp::new(4_294_967_295 + 4294, 967_295_000)));
         let mut file = PcapFile::new(0xa1b2_3c4d, false, 1);
         file.packet(10, 2_500_000_001, b"x", 1);
-        assert_eq!(all(&mut reader(file.bytes()))[0].time, Timestamp::fine(12, 500_000_001));
+        assert_eq!(all(&mut reader(file.bytes()))[0].time, Some(Timestamp::fine(12, 500_000_001)));
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub(crate) struct Pcapng {
     order: ByteOrder,
     interfaces: Vec<Interface>,
     /// The time of the last packet, for one that has none.
-    time: Timestamp,
+    time: Option<Timestamp>,
 }
 
 /// Type and length of the block that begins at the window's start.
@@ -51,8 +51,7 @@ struct Fields {
 impl Pcapng {
     /// Reads the first section header, whose type was seen.
     pub(crate) fn read_header(window: &mut Window) -> Result<Self, Reason> {
-        let time = Timestamp::default();
-        let mut this = Self { order: ByteOrder::Little, interfaces: Vec::new(), time };
+        let mut this = Self { order: ByteOrder::Little, interfaces: Vec::new(), time: None };
         if !window.need(12).map_err(Reason::Read)? {
             return Err(header_cut(window, 28));
         }
@@ -93,7 +92,8 @@ impl Pcapng {
         }
         let interface = self.interfaces.get(fields.interface as usize);
         if let Some(ticks) = fields.ticks {
-            self.time = interface.map_or(Clock::DEFAULT, |found| found.clock).time(ticks);
+            let clock = interface.map_or(Clock::DEFAULT, |found| found.clock);
+            self.time = Some(clock.time(ticks));
         }
         Ok(Some(Packet {
             link: interface.map(|found| found.link),
@@ -333,7 +333,7 @@ mod tests {
             let packets = packets(&file);
             assert_eq!(packets.len(), 2);
             assert_eq!(packets[0].link, Some(LinkType::ETHERNET));
-            assert_eq!(packets[0].time, Timestamp::new(1_563_783_092, 387_930_000));
+            assert_eq!(packets[0].time, Some(Timestamp::new(1_563_783_092, 387_930_000)));
             assert_eq!((&packets[0].bytes[..], packets[0].wire_len), (&b"first"[..], 5));
             assert_eq!((packets[0].number, packets[0].offset), (1, first));
             assert_eq!((&packets[1].bytes[..], packets[1].wire_len), (&b"of 1400"[..], 1400));
@@ -350,9 +350,9 @@ mod tests {
         file.enhanced(0, 1_000_000_001, b"a", 1);
         let packets = packets(&file);
         assert_eq!((packets[0].link, packets[0].interface), (Some(LinkType::LINUX_SLL), 1));
-        assert_eq!(packets[0].time, Timestamp::new(101, 500_000_000));
+        assert_eq!(packets[0].time, Some(Timestamp::new(101, 500_000_000)));
         assert_eq!((packets[1].link, packets[1].interface), (Some(LinkType::ETHERNET), 0));
-        assert_eq!(packets[1].time, Timestamp::fine(1, 1));
+        assert_eq!(packets[1].time, Some(Timestamp::fine(1, 1)));
     }
 
     #[test]
@@ -366,7 +366,7 @@ mod tests {
         file.enhanced(1, 3, b"nobody's", 8);
         let packets = packets(&file);
         assert_eq!((packets[1].link, &packets[1].bytes[..]), (Some(LinkType::RAW), &b"big"[..]));
-        assert_eq!(packets[1].time, Timestamp::new(0, 2000));
+        assert_eq!(packets[1].time, Some(Timestamp::new(0, 2000)));
         assert_eq!((packets[2].link, packets[2].interface), (None, 1));
         assert_eq!(packets[2].bytes, b"nobody's");
     }
@@ -379,9 +379,9 @@ mod tests {
         file.enhanced(0, MICROS, b"e", 1);
         file.simple(b"abc", 3);
         let snapped = packets(&file);
-        assert_eq!(snapped[0].time, Timestamp::default(), "none before it");
+        assert_eq!(snapped[0].time, None, "none before it");
         assert_eq!((&snapped[0].bytes[..], snapped[0].wire_len), (&b"snappe"[..], 90));
-        assert_eq!(snapped[2].time, Timestamp::new(1_563_783_092, 387_930_000));
+        assert_eq!(snapped[2].time, Some(Timestamp::new(1_563_783_092, 387_930_000)));
         assert_eq!((&snapped[2].bytes[..], snapped[2].wire_len), (&b"abc"[..], 3));
         assert_eq!(snapped[2].link, Some(LinkType::RAW));
 
@@ -401,7 +401,7 @@ mod tests {
             let packets = packets(&file);
             assert_eq!((packets[0].link, packets[0].interface), (Some(LinkType(12)), 1));
             assert_eq!((&packets[0].bytes[..], packets[0].wire_len), (&b"old"[..], 30));
-            assert_eq!(packets[0].time, Timestamp::new(1_563_783_092, 387_930_000));
+            assert_eq!(packets[0].time, Some(Timestamp::new(1_563_783_092, 387_930_000)));
         }
     }
 

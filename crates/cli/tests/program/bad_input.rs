@@ -254,3 +254,20 @@ fn a_name_cannot_break_the_line() {
         "{outcome:?}"
     );
 }
+
+#[test]
+fn a_flood_of_unknown_link_types_is_not_a_flood_of_lines() {
+    let mut file = Ng::new();
+    for link in 0..100 {
+        file = file.interface(30_000 + link, &[]);
+    }
+    for interface in 0..100 {
+        file = file.packet(interface, 1, b"what?");
+    }
+    let place = Place::new().put("a.pcapng", file.0);
+    let outcome = place.run("-q -r a.pcapng -o out").ends(3);
+    assert_eq!(outcome.err.lines().count(), 9, "{outcome:?}");
+    assert!(outcome.err.ends_with("are not told; the summary counts them\n"), "{outcome:?}");
+    let summary = place.summary("-r a.pcapng");
+    assert_eq!(summary["set_aside"]["unknown link type"], 100);
+}

@@ -151,3 +151,13 @@ fn a_limit_that_cannot_be_is_refused() {
     }
     assert_eq!(place.names("."), ["a.pcap"]);
 }
+
+#[test]
+fn fragments_wait_as_long_as_asked_for() {
+    let ends = [end("10.0.0.1:0").ip(), end("10.0.0.2:0").ip()];
+    let half = |place: u16| ethernet(&ipv4(253, ends[0], ends[1], 7, place, &[b'x'; 8]));
+    let place = Place::with(Capture::new().at("9.0", half(0x2000)).at("49.0", half(1)).pcap());
+    for (options, bytes) in [("", 0), ("--fragment-timeout 39", 0), ("--fragment-timeout 40", 16)] {
+        assert_eq!(place.summary(&format!("-r a.pcap {options}"))["bytes"], bytes, "{options}");
+    }
+}

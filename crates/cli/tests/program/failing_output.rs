@@ -23,6 +23,10 @@ fn whoever_reads_the_console_may_have_had_enough() {
         assert!(outcome.out.ends_with("0\n"), "{outcome:?}");
         assert_eq!(outcome.err, "", "it ends quietly");
     }
+    let script =
+        "{ $P -q -r a.pcap -c -j --summary-json -; echo $? >status; } | head -c 5; cat status";
+    let outcome = place.shell(script);
+    assert!(outcome.out.ends_with("0\n") && outcome.err.is_empty(), "{outcome:?}");
 }
 
 #[cfg(target_os = "linux")]
@@ -52,6 +56,27 @@ fn a_full_disk_stops_the_run_and_names_the_file() {
     let outcome = place.shell(&script).ends(1);
     let words = format!("pcap2conn: cannot write full/{WEB}.txt: No space left on device");
     assert!(outcome.err.starts_with(&words), "{outcome:?}");
+    assert_eq!(outcome.err.lines().count(), 1, "{outcome:?}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn where_the_disk_is_full_no_empty_files_are_left_behind() {
+    let frames = (0..2000_u16).map(|n| udp(&format!("10.0.0.2:{}", 1000 + n), SERVER, [b'x'; 100]));
+    let place = Place::with(Capture::all(frames, 9).pcap());
+    std::fs::create_dir(place.path("full")).expect("a new folder");
+    let mount = "mount -t tmpfs -o size=64k,nr_inodes=10000 none full";
+    let probe = place.shell(&format!("unshare -rm sh -c '{mount}'"));
+    if probe.status != Some(0) {
+        skipped(format!("no way to mount a small file system: {}", probe.err.trim()));
+        return;
+    }
+    let run = r#""$P" -q -r a.pcap -o full; echo $?; ls full | wc -l; find full -size 0 | wc -l"#;
+    let outcome = place.shell(&format!("unshare -rm sh -c '{mount}; {run}'"));
+    let numbers: Vec<u32> = outcome.out.lines().map(|line| line.trim().parse().unwrap()).collect();
+    let [status, files, empty] = numbers[..] else { panic!("{outcome:?}") };
+    assert_eq!(status, 1, "{outcome:?}");
+    assert!((2..100).contains(&files) && empty <= 1, "{outcome:?}");
     assert_eq!(outcome.err.lines().count(), 1, "{outcome:?}");
 }
 

@@ -140,3 +140,30 @@ fn all_link_types_of_one_run_meet_in_one_connection() {
     assert_eq!(place.run("-q -c -r 0 1 2 3 4").ends(0).out, "esr4n");
     assert_eq!(place.run("-q -c -r all").ends(0).out, "esr4n");
 }
+
+#[test]
+fn packets_without_time_take_that_of_the_packet_before_them_in_the_run() {
+    let simple = |data: &str| {
+        let frame = udp("10.0.0.2:5000", "10.0.0.9:53", data);
+        [&(frame.len() as u32).to_le_bytes()[..], &frame].concat()
+    };
+    let untimed = Ng::new().interface(1, &[]).block(3, &simple("a")).block(3, &simple("b"));
+    let timed = |time: &str| Capture::new().at(time, udp("10.0.0.1:7", "10.0.0.9:53", "x"));
+    let place = Place::new()
+        .put("late.pcap", timed("1563783095.5").pcap())
+        .put("untimed.pcapng", untimed.0)
+        .put("early.pcap", timed("1563783090.25").pcap());
+    let said = place.run("-q -c -j -r late.pcap untimed.pcapng early.pcap").ends(0).out;
+    let times: Vec<String> = said
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"))
+        .map(|line| format!("{} {}", line["time"]["abs"], line["data"]).replace('"', ""))
+        .collect();
+    let want = [
+        "1563783090.250000 x",
+        "1563783090.250000 a",
+        "1563783090.250000 b",
+        "1563783095.500000 x",
+    ];
+    assert_eq!(times, want, "the file without times keeps its place, and has the time before it");
+}

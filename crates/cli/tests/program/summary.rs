@@ -140,3 +140,14 @@ fn a_path_that_cannot_be_written_is_said_before_anything_is_read() {
         assert!(!place.path("out").exists());
     }
 }
+
+#[test]
+fn the_summary_may_go_to_the_folder_that_the_run_creates() {
+    let place = Place::with(web().pcap());
+    place.run("-q -r a.pcap -o new/out --summary-json new/out/summary.json").says_nothing();
+    place.run("-q -r a.pcap -o other/out --summary-json other/summary.json").says_nothing();
+    assert!(place.names("new/out").contains(&"summary.json".to_owned()));
+    assert_eq!(place.names("other"), ["out/", "summary.json"]);
+    let outcome = place.run("-q -r a.pcap --dry-run -o third --summary-json third/s.json").ends(1);
+    assert!(outcome.err.contains("there is no such folder"), "{outcome:?}");
+}

@@ -11,9 +11,10 @@ pub(super) struct Acks {
     first: Mark,
     /// The highest that can be believed.
     highest: Mark,
-    /// The highest of all, and how often it came.
+    /// The highest of all, how often it came, and the highest below it.
     raw: Mark,
     raw_count: u32,
+    second: Mark,
     /// What is needed only while bytes are missing.
     evidence: Option<Box<Evidence>>,
 }
@@ -31,8 +32,11 @@ pub(super) struct Known {
 /// Acknowledgements of bytes that were not delivered.
 #[derive(Debug, Default)]
 struct Evidence {
-    /// One for bytes that were not seen: believed when repeated, or when the bytes come.
+    /// The highest one for bytes that were not seen: it is believed when it is repeated, when one
+    /// above it comes, or when the bytes come.
     pending: Mark,
+    /// The same for one so far above that only a segment near it makes it credible.
+    beyond: Mark,
     /// The believed ones that are younger than [`PROOF_PACKETS`], each with its packet's number in the
     /// connection; both increase. A queue, so that a second hole does not restart the count.
     young: VecDeque<(u64, u64)>,
@@ -66,9 +70,13 @@ impl Acks {
         self.raw.get()
     }
 
-    /// The highest of all where it came at least twice.
-    pub(super) fn raw_repeated(&self) -> Option<u64> {
-        self.raw().filter(|_| self.raw_count > 1)
+    /// The highest of all where two speak for bytes above `known`: it came twice, or another one that
+    /// is near and lies above too.
+    pub(super) fn confirmed_above(&self, known: u64) -> Option<u64> {
+        let raw = self.raw().filter(|&raw| raw > known)?;
+        let other = |&second: &u64| second > known && raw - second <= FAR_AHEAD;
+        (self.raw_count > 1 || self.second.get().is_some_and(|second| other(&second)))
+            .then_some(raw)
     }
 
     /// Is anything known that would prove a hole?
@@ -94,7 +102,9 @@ impl Acks {
         if self.raw() == Some(ack) {
             self.raw_count = self.raw_count.saturating_add(1);
         } else if self.raw().is_none_or(|raw| ack > raw) {
-            (self.raw, self.raw_count) = (Mark::at(ack), 1);
+            (self.second, self.raw, self.raw_count) = (self.raw, Mark::at(ack), 1);
+        } else if self.second.get().is_none_or(|second| ack > second) {
+            self.second = Mark::at(ack);
         }
     }
 
@@ -110,27 +120,44 @@ impl Acks {
             _ if ack <= limit || witnessed => return self.believe(ack, n, delivered),
             evidence => evidence.get_or_insert_default(),
         };
-        // Beyond the reach of a believable segment, coming again proves nothing: a forgery does.
-        let near = ack - limit <= FAR_AHEAD;
-        if near && evidence.pending.get() == Some(ack) {
-            self.believe(ack, n, delivered);
-        } else {
-            evidence.pending = Mark::at(ack);
+        if ack - limit > FAR_AHEAD {
+            // Beyond the reach of a believable segment, coming again proves nothing: a forgery does.
+            evidence.beyond = Mark::at(ack);
+            return;
+        }
+        // Whoever acknowledges more acknowledges what is below, too.
+        let pending = evidence.pending.get();
+        evidence.pending = Mark::at(pending.unwrap_or(ack).max(ack));
+        if let Some(pending) = pending {
+            self.believe(pending.min(ack), n, delivered);
         }
     }
 
     /// Is there an acknowledgement, believed or not, of bytes near `at`?
     pub(super) fn speak_for(&self, at: u64) -> bool {
-        let pending = self.evidence.as_ref().and_then(|evidence| evidence.pending.get());
-        pending.is_some_and(|ack| ack.abs_diff(at) <= FAR_AHEAD)
+        let waiting = self.evidence.iter().flat_map(|e| [e.pending.get(), e.beyond.get()]);
+        waiting.flatten().any(|ack| ack.abs_diff(at) <= FAR_AHEAD)
+    }
+
+    /// Does any acknowledgement lie near `from..to`?
+    pub(super) fn are_near(&self, from: u64, to: u64) -> bool {
+        let known = [self.first(), self.highest(), self.raw(), self.second.get()];
+        let reach = from.saturating_sub(FAR_AHEAD)..=to.saturating_add(FAR_AHEAD);
+        known.into_iter().flatten().any(|ack| reach.contains(&ack))
     }
 
     /// Bytes up to `seen` were captured by packet `n`: believes the acknowledgement that waited for
     /// them.
     pub(super) fn bytes_came(&mut self, seen: u64, n: u64, delivered: u64) {
         let Some(evidence) = &mut self.evidence else { return };
-        if let Some(ack) = evidence.pending.get().filter(|&ack| ack <= seen) {
-            evidence.pending = Mark::default();
+        let mut believed = None;
+        for waiting in [&mut evidence.pending, &mut evidence.beyond] {
+            if let Some(ack) = waiting.get().filter(|&ack| ack <= seen) {
+                *waiting = Mark::default();
+                believed = believed.max(Some(ack));
+            }
+        }
+        if let Some(ack) = believed {
             self.believe(ack, n, delivered);
         }
     }
@@ -156,7 +183,8 @@ impl Acks {
         evidence.mature >= to
     }
 
-    /// All there is, unless there is something that would prove a hole.
+    /// All there is that matters where nothing above the delivered bytes was acknowledged, unless there
+    /// is something that would prove a hole.
     pub(super) fn known(&self) -> Option<Known> {
         let Self { first, highest, raw, .. } = *self;
         let raw_repeated = self.raw_count > 1;
@@ -167,13 +195,13 @@ impl Acks {
     pub(super) fn from_known(known: Known) -> Self {
         let Known { first, highest, raw, raw_repeated } = known;
         let raw_count = u32::from(raw.get().is_some()) + u32::from(raw_repeated);
-        Self { first, highest, raw, raw_count, evidence: None }
+        Self { first, highest, raw, raw_count, second: Mark::default(), evidence: None }
     }
 
     /// Everything below `delivered` was delivered: forgets what would prove a hole there, unless an
     /// acknowledgement reaches further.
     pub(super) fn tidy(&mut self, delivered: u64) {
-        let waits = |evidence: &Evidence| evidence.pending.get().is_some();
+        let waits = |e: &Evidence| e.pending.get().or(e.beyond.get()).is_some();
         if self.highest().is_none_or(|highest| highest <= delivered)
             && self.evidence.as_deref().is_some_and(|evidence| !waits(evidence))
         {
@@ -216,9 +244,12 @@ mod tests {
     fn beyond_the_bytes_seen_it_waits_for_a_second_witness() {
         let mut acks = Acks::default();
         acks.note(500, 1, 200, 100, false);
-        assert_eq!((acks.highest(), acks.raw(), acks.raw_repeated()), (None, Some(500), None));
+        assert_eq!(
+            (acks.highest(), acks.raw(), acks.confirmed_above(200)),
+            (None, Some(500), None)
+        );
         acks.note(500, 2, 200, 100, false);
-        assert_eq!((acks.highest(), acks.raw_repeated()), (Some(500), Some(500)));
+        assert_eq!((acks.highest(), acks.confirmed_above(200)), (Some(500), Some(500)));
         acks.note(900, 3, 200, 100, false);
         acks.bytes_came(899, 4, 100);
         assert_eq!(acks.highest(), Some(500));
@@ -227,6 +258,24 @@ mod tests {
         // The count begins with the packet that made it credible.
         assert!(!acks.prove(900, 36));
         assert!(acks.prove(900, 37));
+    }
+
+    #[test]
+    fn whoever_acknowledges_more_acknowledges_what_is_below() {
+        let mut acks = Acks::default();
+        for (n, ack) in [500, 700, 600, 900].into_iter().enumerate() {
+            acks.note(ack, n as u64, 200, 100, false);
+        }
+        // 900 was said once.
+        assert_eq!((acks.highest(), acks.confirmed_above(200)), (Some(700), Some(900)));
+        assert_eq!((acks.confirmed_above(700), acks.confirmed_above(900)), (None, None));
+        // A number far away speaks for nothing but itself, however often it comes.
+        for n in 5..9 {
+            acks.note(200 + FAR_AHEAD + 900, n, 200, 100, false);
+        }
+        assert_eq!(acks.highest(), Some(700));
+        assert!(acks.speak_for(200 + FAR_AHEAD) && acks.are_near(0, 100));
+        assert!(!acks.are_near(900 + 3 * FAR_AHEAD, 900 + 4 * FAR_AHEAD));
     }
 
     #[test]

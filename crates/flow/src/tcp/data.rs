@@ -32,11 +32,13 @@ impl Stream {
             let old = next.saturating_sub(at).min(payload.bytes.len() as u64);
             repeated = self.count_old(end, at, at + old, out);
             fresh = (at + old, &payload.bytes[old as usize..]);
-            let ahead = self.highest().is_some_and(|high| at.saturating_sub(high) > FAR_AHEAD);
-            if ahead && !self.acks.speak_for(at) && !self.disorder().far.confirm(at) {
+        }
+        if self.is_astray(at, after) {
+            if !self.is_confirmed(at) {
                 self.keep_far(end, at, payload, step, out);
                 return Ok(());
             }
+            self.doubt_the_first(end, step, out);
         }
         let seen_before = self.seen().unwrap_or(0);
         self.note_seen(after, payload.missing() > 0, step.n);
@@ -76,7 +78,8 @@ impl Stream {
             disorder.weak = disorder.weak.saturating_sub(gone);
             out.add(end, Counter::KeepAlive, gone as u64);
         }
-        let meta = Held { source: out.now(), n: step.n, weak };
+        let frames = u32::try_from(step.frames).unwrap_or(u32::MAX);
+        let meta = Held { source: out.now(), n: step.n, frames, weak };
         let inserted = disorder.held.insert(at, bytes, meta, overlap);
         if weak {
             disorder.weak += inserted.fresh;
@@ -126,6 +129,47 @@ impl Stream {
         self.acks.bytes_came(seen, n, self.next().unwrap_or(0));
     }
 
+    /// Do bytes lie more than 64 MiB from what is known of this direction: ahead of all of it, or, where it
+    /// has not begun, on either side of what is held?
+    fn is_astray(&self, at: u64, after: u64) -> bool {
+        let (low, high) = match (self.base(), self.first_held()) {
+            (Some(_), _) => (0, self.highest()),
+            (None, Some((low, _))) => (low, self.seen()),
+            (None, None) => return false,
+        };
+        let ahead = high.is_some_and(|high| at.saturating_sub(high) > FAR_AHEAD);
+        ahead || low.saturating_sub(after) > FAR_AHEAD
+    }
+
+    /// Does anything else speak for bytes that are astray: another segment near them, or the peer?
+    fn is_confirmed(&self, at: u64) -> bool {
+        let peer = match self.base() {
+            Some(_) => self.acks.speak_for(at),
+            None => self.acks.are_near(at, at),
+        };
+        peer || self.disorder.as_ref().is_some_and(|disorder| disorder.far.confirm(at))
+    }
+
+    /// What seemed astray is confirmed. In a direction that has not begun, the one segment before it may
+    /// be the stray one: it waits for a witness now, if it has none.
+    fn doubt_the_first<S: Sink>(&mut self, end: usize, step: &Step, out: &mut Outlet<'_, S>) {
+        let alone = self.base().is_none() && self.disorder().held.len() == 1;
+        let Some((at, piece)) = self.first_held().filter(|_| alone) else { return };
+        let after = at + piece.bytes.len() as u64;
+        if self.acks.are_near(at, after) {
+            return;
+        }
+        let Some((_, piece)) = self.take_first() else { return };
+        let fin = self.fin() == Some(after);
+        if fin {
+            self.fin = Mark::default();
+        }
+        self.seen = Mark::default();
+        let (bytes, source) = (piece.bytes, piece.meta.source);
+        let (len, frames) = (bytes.len() as u32, u64::from(piece.meta.frames));
+        self.keep(end, Far { at, bytes, len, fin, source, frames }, step, out);
+    }
+
     fn keep_far<S: Sink>(
         &mut self,
         end: usize,
@@ -137,6 +181,10 @@ impl Stream {
         let Payload { bytes, len } = payload;
         let (fin, frames) = (step.fin, step.frames);
         let far = Far { at, bytes: bytes.into(), len, fin, source: out.now(), frames };
+        self.keep(end, far, step, out);
+    }
+
+    fn keep<S: Sink>(&mut self, end: usize, far: Far, step: &Step, out: &mut Outlet<'_, S>) {
         if let Some(oldest) = self.disorder().far.keep(far, step.far_ahead) {
             out.limit(Limit::FarAhead);
             out.implausible(end, oldest.frames);
@@ -172,7 +220,7 @@ impl Stream {
             out.set_now(now);
             result?;
             if far.fin {
-                self.note_fin(far.at + u64::from(far.len));
+                self.note_fin(far.at + u64::from(far.len), step.n);
             }
         }
         Ok(())

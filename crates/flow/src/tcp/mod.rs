@@ -163,7 +163,7 @@ impl Tcp {
         let goes_on = me.next() > next;
         if flags.has(TcpFlags::FIN) {
             let len = if reset { 0 } else { segment.payload.len };
-            me.note_fin(first + u64::from(len));
+            me.note_fin(first + u64::from(len), step.n);
         }
         // Whoever goes on in sequence did not reset.
         self.reset[from] = resets || (self.reset[from] && !goes_on);

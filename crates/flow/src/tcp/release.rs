@@ -130,9 +130,10 @@ impl Stream {
         }
     }
 
-    /// Would [`Self::finish`] say nothing?
-    pub(super) fn says_nothing_more(&self) -> bool {
-        self.base().is_none() || self.known_end().is_none_or(|end| end <= self.next)
+    /// Was nothing acknowledged that will not come? Then [`Self::finish`] says nothing.
+    pub(super) fn is_acknowledged_no_further(&self) -> bool {
+        let beyond = |raw: u64| self.fin().is_none() && raw > self.next + 1;
+        self.base().is_none() || !self.acks.raw().is_some_and(beyond)
     }
 
     /// Where the direction must have reached at least (rule 8(d)): its FIN; else what the peer
@@ -142,10 +143,8 @@ impl Stream {
             return self.fin();
         }
         // One beyond the last byte may be the acknowledgement of a FIN that was not captured.
-        let acked = self
-            .acks
-            .raw_repeated()
-            .filter(|&ack| ack > self.next + 1 && ack <= self.next + ACK_REACH);
+        let acked = self.acks.confirmed_above(self.next + 1);
+        let acked = acked.filter(|&ack| ack <= self.next + ACK_REACH);
         acked.max(self.disorder.as_ref().and_then(|disorder| disorder.snapped.get()))
     }
 
@@ -199,6 +198,11 @@ impl Stream {
         if to <= self.next {
             return Ok(());
         }
+        if to == self.next + 1 && self.fin() == Some(self.next) {
+            // Behind the FIN's own number, which is no byte's.
+            self.next = to;
+            return Ok(());
+        }
         let gap = (self.next, to);
         let gaps = &mut self.disorder().gaps;
         if gaps.len() >= GAPS_REMEMBERED {
@@ -218,7 +222,7 @@ impl Stream {
     }
 
     /// Takes the lowest bytes out of what is held.
-    fn take_first(&mut self) -> Option<(u64, Piece<Held>)> {
+    pub(super) fn take_first(&mut self) -> Option<(u64, Piece<Held>)> {
         let disorder = self.disorder.as_mut()?;
         let (first, piece) = disorder.held.pop_first()?;
         disorder.weak = disorder.weak.saturating_sub(usize::from(piece.meta.weak));

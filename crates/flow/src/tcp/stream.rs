@@ -16,6 +16,8 @@ pub(super) struct Held {
     pub(super) source: Source,
     /// The packet's number in the connection.
     pub(super) n: u64,
+    /// Captured frames that it is made of.
+    pub(super) frames: u32,
     /// It may be a keep-alive probe, whose byte is garbage.
     pub(super) weak: bool,
 }
@@ -250,13 +252,14 @@ impl Stream {
     }
 
     /// A FIN behind the byte before `at`. The lowest one at or above the highest byte seen counts.
-    pub(super) fn note_fin(&mut self, at: u64) {
+    pub(super) fn note_fin(&mut self, at: u64, n: u64) {
         let beyond = self.highest().is_some_and(|high| at.saturating_sub(high) > FAR_AHEAD);
         if beyond || self.seen().is_some_and(|seen| at < seen) {
             return;
         }
         if self.fin().is_none_or(|fin| at < fin) {
             self.fin = Mark::at(at);
+            self.acks.bytes_came(at + 1, n, self.next().unwrap_or(0));
         }
     }
 

@@ -129,7 +129,7 @@ impl Direction {
             && stream.seen().is_none_or(|seen| anchor.is_some() && Some(seen) == end)
             && stream.fin().is_none_or(|fin| Some(fin) == end)
             && stream.isn().is_none_or(|isn| Some(isn + 1) == anchor)
-            && stream.says_nothing_more()
+            && stream.is_acknowledged_no_further()
             && (anchor.is_none() || stream.spoke || known.first.get().is_none())
             && [known.highest, known.raw]
                 .iter()

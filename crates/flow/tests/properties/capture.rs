@@ -271,11 +271,11 @@ impl Capture {
             Some(low) => first.filter(|&ack| ack <= low).unwrap_or(low),
             None => return Expected::default(),
         };
-        // The end: by the FIN, else by an acknowledgement seen twice, else by the last byte.
+        // The end: by the FIN, else by the highest of two acknowledgements, else by the last byte.
         let fin = all.iter().any(|said| said.from == of && said.flags & FIN != 0);
         let last = highest.unwrap_or(start);
         let most = acks.iter().max().copied().unwrap_or(0);
-        let twice = acks.iter().filter(|&&ack| ack == most).count() > 1;
+        let twice = acks.iter().filter(|&&ack| ack > last + 1).count() > 1;
         let end = match () {
             () if fin => self.sent[of],
             () if twice && most > last + 1 => most,

@@ -79,6 +79,7 @@ fn config() -> impl Strategy<Value = Config> {
             buffered_per_direction,
             buffered,
             fragments,
+            fragment_wait: None,
             lingering: few.0,
             per_key: few.1,
             far_ahead: few.2,

@@ -117,11 +117,46 @@ fn an_acknowledgement_above_the_bytes_seen_waits_for_the_bytes() {
 }
 
 #[test]
-fn an_acknowledgement_that_waited_gives_way_to_another() {
-    // 20, 30, 20: neither was repeated when it came, so the third is the second of its kind for nobody.
+fn an_acknowledgement_that_waited_is_believed_when_a_higher_one_comes() {
+    // 20 is packet 5, 30 packet 6; the count begins there.
     let mut talk = hole();
-    talk.ack_to(B, 20).ack_to(B, 30).ack_to(B, 20).silent(A, 100).at(A, 0, "hello");
+    talk.ack_to(B, 20).ack_to(B, 30).silent(A, 31);
+    assert_eq!(talk.run().only().first_gap(), Some(END));
+    talk.silent(A, 1);
+    assert_eq!(talk.run().only().first_gap(), Some(38));
+    // Also when the higher one came first.
+    let mut talk = hole();
+    talk.ack_to(B, 30).ack_to(B, 20).silent(A, 32);
+    assert_eq!(talk.run().only().first_gap(), Some(38));
+}
+
+#[test]
+fn acknowledgements_that_rise_prove_every_hole_in_turn() {
+    // Nothing of A but "world"; B acknowledges ever more.
+    let mut talk = hole();
+    for i in 2..200 {
+        talk.ack_to(B, 10 * i);
+    }
+    let got = talk.run();
+    assert_eq!(got.only().first_gap(), Some(38));
+    assert_eq!(got.only().text(A), "[5]world[1980]");
+}
+
+#[test]
+fn a_number_far_away_confirms_no_acknowledgement() {
+    let mut talk = hole();
+    talk.ack_to(B, 20).ack_to(B, 200 << 20).silent(A, 100).at(A, 0, "hello");
     assert_eq!(talk.run().only().text(A), "helloworld");
+}
+
+#[test]
+fn a_fin_that_comes_after_its_acknowledgement_counts_as_one() {
+    // The acknowledgement of the FIN is packet 4, the FIN packet 6.
+    let mut talk = Talk::open();
+    talk.lost(A, 5).ack_to(B, 11).at(A, 5, "world").fin_at(A, 10).silent(A, 31);
+    assert_eq!(talk.run().only().first_gap(), Some(END));
+    talk.silent(A, 1);
+    assert_eq!(talk.run().only().first_gap(), Some(38));
 }
 
 #[test]
@@ -200,6 +235,10 @@ fn without_a_fin_an_acknowledgement_seen_twice_proves_missing_bytes() {
     // The highest counts, and a FIN says more.
     let mut talk = Talk::open();
     talk.data(A, "hello").ack_to(B, 8).again(B, 1).ack_to(B, 12).again(B, 1).ack_to(B, 20);
+    assert_eq!(talk.run().only().text(A), "hello[15]");
+    // One that is not above the last byte is no witness for one that is.
+    let mut talk = Talk::open();
+    talk.data(A, "hello").ack_to(B, 5).again(B, 1).ack_to(B, 6).ack_to(B, 20);
     assert_eq!(talk.run().only().text(A), "hello");
     let mut talk = Talk::open();
     talk.data(A, "hello").ack_to(B, 12).again(B, 1).fin_at(A, 8);

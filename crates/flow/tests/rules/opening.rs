@@ -327,3 +327,21 @@ fn a_connection_is_looked_up_by_its_whole_key() {
     assert_eq!(got.connections.len(), 200);
     assert!(got.connections.iter().zip(1000..).all(|(c, port)| c.text(A) == format!("{port}")));
 }
+
+#[test]
+fn an_isn_drops_a_fin_below_it() {
+    // A FIN of an earlier connection comes between SYN and SYN-ACK.
+    let mut talk = Talk::new();
+    talk.raw(A, SYN, 1000, None, "").raw(B, FIN, 4000, Some(1001), "");
+    talk.raw(B, SYN, 5000, Some(1001), "").raw(A, FIN, 1001, Some(5001), "hi");
+    let got = talk.run();
+    assert_eq!(got.texts(), [["hi", ""]]);
+    assert_eq!(got.only().ended, Ended::InputEnded, "B did not end it");
+    // The same where the SYN-ACK tells where the other end began.
+    let mut talk = Talk::new();
+    talk.raw(A, FIN, 900, Some(5001), "").raw(B, SYN, 5000, Some(1001), "");
+    talk.raw(B, FIN, 5001, Some(1001), "hello");
+    let got = talk.run();
+    assert_eq!(got.texts(), [["", "hello"]]);
+    assert_eq!(got.only().ended, Ended::InputEnded, "A did not end it");
+}

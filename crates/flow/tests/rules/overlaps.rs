@@ -9,6 +9,7 @@ const FULL: flow::Limits = flow::Limits {
     buffered_per_direction: 8 << 20,
     buffered: 1 << 30,
     fragments: 1 << 20,
+    fragment_wait: None,
     lingering: 1 << 16,
     per_key: 16,
     far_ahead: 8,

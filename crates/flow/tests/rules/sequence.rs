@@ -1,7 +1,7 @@
 //! Rule 6: sequence numbers, and where a direction begins that has no SYN.
 
 use crate::common::{A, B, Event, Numbers, SYN, Talk};
-use flow::Began;
+use flow::{Began, Reason};
 
 #[test]
 fn sequence_numbers_wrap() {
@@ -207,4 +207,50 @@ fn each_direction_finds_its_own_beginning() {
     talk.data(B, "b").data(A, "a").syn(A, 0xffff_ff00).silent(A, 2).data(B, "b");
     let got = talk.silent(A, 40).run();
     assert_eq!(got.texts(), [["a", "bb"]]);
+}
+
+/// B's half of a conversation caught in the middle, with one segment 1.5 GB off, before or after others.
+fn stray(off: u32, at: usize, acks: bool) -> Talk {
+    let mut talk = Talk::new();
+    for i in 0..6 {
+        if acks {
+            talk.raw(A, 0, 77, Some(1000 + 4 * i), "");
+        }
+        if i as usize == at {
+            talk.raw(B, 0, 1000_u32.wrapping_add(off), Some(77), "STRAY");
+        }
+        talk.raw(B, 0, 1000 + 4 * i, Some(77), "good");
+    }
+    talk
+}
+
+#[test]
+fn a_direction_without_syn_believes_no_segment_far_from_the_others() {
+    for off in [1_500_000_000, 1_500_000_000_u32.wrapping_neg()] {
+        for at in 0..6 {
+            for acks in [false, true] {
+                let got = stray(off, at, acks).run();
+                assert_eq!(got.only().text(B), "good".repeat(6), "{off} {at} {acks}");
+                assert_eq!(got.set_aside(Reason::Implausible), 1, "{off} {at} {acks}");
+                assert_eq!(got.only().stats[B].packets, 6);
+            }
+        }
+    }
+}
+
+#[test]
+fn of_two_segments_far_apart_the_acknowledged_one_is_believed() {
+    let mut talk = Talk::new();
+    talk.raw(B, 0, 3_000_000_000, Some(77), "STRAY").raw(A, 0, 77, Some(1000), "");
+    talk.raw(B, 0, 1000, Some(77), "good");
+    assert_eq!(talk.run().only().text(B), "good");
+    let mut talk = Talk::new();
+    talk.raw(B, 0, 3_000_000_000, Some(77), "STRAY").raw(B, 0, 1000, Some(77), "good");
+    talk.raw(A, 0, 77, Some(1004), "");
+    assert_eq!(talk.run().only().text(B), "good");
+    // Where nothing speaks for either, the first one counts.
+    let mut talk = Talk::new();
+    talk.raw(B, 0, 3_000_000_000, Some(77), "first").raw(B, 0, 1000, Some(77), "second");
+    let got = talk.run();
+    assert_eq!((got.only().text(B), got.set_aside(Reason::Implausible)), ("first".to_string(), 1));
 }
