@@ -10,7 +10,7 @@ use criterion::{
 use flow::{Config, Connection, Engine, Limits, Sink, Source};
 use std::convert::Infallible;
 use std::net::IpAddr;
-use wire::{Frame, LinkType};
+use wire::{Frame, LinkType, Timestamp};
 
 #[expect(dead_code, reason = "the tests need more of it")]
 #[path = "../tests/common/frame.rs"]

@@ -36,15 +36,13 @@ named! {
         NotIp = "not IP",
         /// An encrypted 802.11 frame.
         Encrypted = "encrypted",
-        /// An 802.11 frame that carries several.
-        Aggregated = "aggregated",
         /// The capture ends inside a header.
         Truncated = "cut inside a header",
         /// A header contradicts itself.
         Malformed = "malformed",
         /// Too many headers in one another.
         TooDeep = "nested too deep",
-        /// A fragment of a datagram that never became whole.
+        /// A fragment of a datagram, or of an 802.11 frame, that never became whole.
         IncompleteDatagram = "incomplete datagram",
         /// A TCP segment so far ahead that nothing confirmed it.
         Implausible = "implausible",
@@ -60,7 +58,7 @@ named! {
         BufferedPerDirection = "buffered per direction",
         /// Bytes held out of order in all: the connection that spoke longest ago gave up its hole.
         Buffered = "buffered",
-        /// Bytes of fragments: the oldest datagram was given up.
+        /// Fragments: the oldest datagram, or 802.11 frame, was given up.
         Fragments = "fragments",
         /// Connections that are over: the one that rested longest was forgotten.
         Lingering = "remembered after their end",

@@ -21,7 +21,7 @@ pub struct Limits {
     pub buffered_per_direction: usize,
     /// Bytes held out of order by all connections, bookkeeping included.
     pub buffered: usize,
-    /// Bytes of fragments held, bookkeeping included.
+    /// Bytes of IP fragments held, bookkeeping included.
     pub fragments: usize,
     /// How long fragments wait for others, by their own times. `None`: 30 s for IPv4, 60 s for IPv6.
     pub fragment_wait: Option<Duration>,

@@ -5,11 +5,12 @@
 //! RFC 5722 has hosts discard such IPv6 datagrams; what an attacker sent is worth seeing here, and
 //! the overlap is counted.
 
+use crate::assembled::{Assembled, cover};
 use crate::pieces::{PIECE_OVERHEAD, Pieces};
 use crate::{Overlap, Source};
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
-use wire::{Ends, Fragment, Payload, Timestamp, VlanIds};
+use wire::{Ends, Fragment, Timestamp, VlanIds};
 
 /// The largest fragmentable part: IPv4's total length and IPv6's payload length have 16 bits.
 const MAX_DATAGRAM: u32 = 65535;
@@ -44,7 +45,7 @@ struct Waiting {
     /// Tells this datagram from an earlier one with the same key in the queue by age.
     serial: u64,
     began: Timestamp,
-    /// Captured frames.
+    /// Captured frames. None is counted for a fragment in an A-MSDU that something else counts.
     frames: u64,
     protocol: u8,
     /// What was captured.
@@ -78,8 +79,8 @@ impl Waiting {
     }
 
     /// Takes a fragment in, which has room. Do its bytes differ from those that came before?
-    fn add(&mut self, fragment: &Fragment<'_>, end: u32) -> bool {
-        self.frames += 1;
+    fn add(&mut self, fragment: &Fragment<'_>, end: u32, frames: u64) -> bool {
+        self.frames += frames;
         if !fragment.more {
             self.end = Some(end);
         }
@@ -95,19 +96,6 @@ impl Waiting {
     fn is_whole(&self) -> Option<u32> {
         self.end.filter(|&end| end == 0 || self.wire == [(0, end)])
     }
-}
-
-/// Adds `from..to` to ranges that are in order and not adjacent.
-fn cover(ranges: &mut Vec<(u32, u32)>, from: u32, to: u32) {
-    if from == to {
-        return;
-    }
-    let first = ranges.partition_point(|&(_, end)| end < from);
-    let last = ranges.partition_point(|&(start, _)| start <= to);
-    let touched = &ranges[first..last];
-    let from = touched.first().map_or(from, |&(start, _)| start.min(from));
-    let to = touched.last().map_or(to, |&(_, end)| end.max(to));
-    ranges.splice(first..last, [(from, to)]);
 }
 
 /// A datagram that was completed, kept for a while to know repetitions of its fragments.
@@ -141,7 +129,7 @@ pub(crate) struct Whole {
 pub(crate) enum Outcome {
     /// It waits for others.
     Waits,
-    /// It was the last one missing; [`Defragmenter::payload`] has the bytes.
+    /// It was the last one missing; [`Defragmenter::whole`] has the bytes.
     Completes(Whole),
     /// It reaches beyond what a datagram can hold, or beyond its datagram's end.
     OutOfRange,
@@ -158,9 +146,8 @@ pub(crate) struct Defragmenter {
     max_cost: usize,
     /// How long fragments wait, in nanoseconds, for IPv4 and IPv6.
     patience: [i128; 2],
-    /// The last datagram put together, with zeros where nothing was captured, and what was captured.
-    whole: Vec<u8>,
-    captured: Vec<(u32, u32)>,
+    /// The last datagram put together.
+    whole: Assembled,
     /// The last datagrams completed, the newest at the end.
     done: VecDeque<Done>,
     done_bytes: usize,
@@ -183,8 +170,7 @@ impl Defragmenter {
             cost: 0,
             max_cost,
             patience,
-            whole: Vec::new(),
-            captured: Vec::new(),
+            whole: Assembled::default(),
             done: VecDeque::new(),
             done_bytes: 0,
             given_up: 0,
@@ -215,8 +201,13 @@ impl Defragmenter {
         self.cost = 0;
     }
 
-    /// Takes a fragment in. `source` gives its time.
-    pub(crate) fn handle(&mut self, source: Source, fragment: &Fragment<'_>) -> Outcome {
+    /// Takes a fragment in. `source` gives its time; it was brought by `frames` that nothing else counts.
+    pub(crate) fn handle(
+        &mut self,
+        source: Source,
+        fragment: &Fragment<'_>,
+        frames: u64,
+    ) -> Outcome {
         let len = fragment.payload.len;
         let Some(end) = fragment.offset.checked_add(len).filter(|&end| end <= MAX_DATAGRAM) else {
             return Outcome::OutOfRange;
@@ -236,7 +227,8 @@ impl Defragmenter {
             // this, bytes of two datagrams would make one.
             self.given_up += self.remove(&key).map_or(0, |w| w.frames);
         }
-        if !self.waiting.contains_key(&key) {
+        let is_new = !self.waiting.contains_key(&key);
+        if is_new {
             self.serial += 1;
             self.by_age.push_back((key, self.serial));
             self.cost += DATAGRAM_OVERHEAD;
@@ -245,11 +237,13 @@ impl Defragmenter {
         }
         let Some(datagram) = self.waiting.get_mut(&key) else { return Outcome::OutOfRange };
         if !datagram.has_room(end, fragment.more) {
-            self.drop_if_empty(&key);
+            if is_new {
+                self.remove(&key);
+            }
             return Outcome::OutOfRange;
         }
         let before = datagram.cost();
-        self.overlaps += u64::from(datagram.add(fragment, end));
+        self.overlaps += u64::from(datagram.add(fragment, end, frames));
         self.cost = self.cost + datagram.cost() - before;
         match datagram.is_whole() {
             Some(len) => self.complete(&key, len, source.time),
@@ -270,14 +264,10 @@ impl Defragmenter {
     fn complete(&mut self, key: &Key, len: u32, time: Timestamp) -> Outcome {
         let Some(datagram) = self.remove(key) else { return Outcome::Waits };
         self.whole.clear();
-        self.captured.clear();
         for (at, piece) in datagram.pieces.iter() {
-            let at = at as u32;
-            self.whole.resize(at as usize, 0);
-            self.whole.extend_from_slice(&piece.bytes);
-            cover(&mut self.captured, at, at + piece.bytes.len() as u32);
+            self.whole.put(at as u32, &piece.bytes);
         }
-        self.whole.resize(len as usize, 0);
+        self.whole.extend_to(len);
         self.remember(*key, time);
         let Waiting { protocol, frames, .. } = datagram;
         let Key { ends, vlans, .. } = *key;
@@ -286,34 +276,17 @@ impl Defragmenter {
 
     /// Keeps the datagram that was completed.
     fn remember(&mut self, key: Key, time: Timestamp) {
-        self.done_bytes += self.whole.len();
-        self.done.push_back(Done { key, time, bytes: self.whole.as_slice().into() });
+        let bytes: Box<[u8]> = self.whole.bytes().into();
+        self.done_bytes += bytes.len();
+        self.done.push_back(Done { key, time, bytes });
         while self.done.len() > DONE_KEPT || self.done_bytes > DONE_BYTES {
             let Some(oldest) = self.done.pop_front() else { break };
             self.done_bytes -= oldest.bytes.len();
         }
     }
 
-    /// The payload of the last datagram that was completed, up to the first byte that was not captured.
-    pub(crate) fn payload(&self) -> Payload<'_> {
-        let captured = match self.captured.first() {
-            Some(&(0, end)) => end as usize,
-            _ => 0,
-        };
-        Payload { bytes: &self.whole[..captured], len: Payload::whole(&self.whole).len }
-    }
-
-    /// The captured runs among the `len` bytes from `start` on, the one that begins there left out:
-    /// where each begins and ends, counted from `start`.
-    pub(crate) fn later_runs(&self, start: u32, len: u32) -> Vec<(u32, u32)> {
-        let end = start.saturating_add(len);
-        let within = |&(from, to): &(u32, u32)| (from.max(start), to.min(end));
-        let runs = self.captured.iter().map(within).filter(|&(from, to)| from < to);
-        runs.filter(|&(from, _)| from > start).map(|(a, b)| (a - start, b - start)).collect()
-    }
-
-    /// All bytes of that payload, zeros in place of those that were not captured.
-    pub(crate) fn whole(&self) -> &[u8] {
+    /// The fragmentable part of the last datagram that was completed.
+    pub(crate) fn whole(&self) -> &Assembled {
         &self.whole
     }
 
@@ -326,12 +299,6 @@ impl Defragmenter {
             self.by_age.retain(|(k, serial)| waiting.get(k).is_some_and(|w| w.serial == *serial));
         }
         Some(datagram)
-    }
-
-    fn drop_if_empty(&mut self, key: &Key) {
-        if self.waiting.get(key).is_some_and(|w| w.frames == 0) {
-            self.remove(key);
-        }
     }
 
     fn forget_if_stale(&mut self, key: &Key, now: Timestamp, patience: i128) {
@@ -359,6 +326,7 @@ const _: () = assert!(DATAGRAM_OVERHEAD > PIECE_OVERHEAD);
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use wire::Payload;
 
     fn at(secs: i64) -> Source {
         Source::new(Timestamp::new(secs, 0), 1, 1)
@@ -382,10 +350,15 @@ mod tests {
         Fragment { ends, protocol, ..fragment }
     }
 
+    /// What becomes of a fragment that a frame of its own brings.
+    fn give(d: &mut Defragmenter, source: Source, f: &Fragment<'_>) -> Outcome {
+        d.handle(source, f, 1)
+    }
+
     /// Handles a fragment and returns the datagram that it completes, with its frames.
     fn complete(d: &mut Defragmenter, source: Source, f: &Fragment<'_>) -> Option<(Vec<u8>, u64)> {
-        match d.handle(source, f) {
-            Outcome::Completes(whole) => Some((d.payload().bytes.to_vec(), whole.frames)),
+        match d.handle(source, f, 1) {
+            Outcome::Completes(whole) => Some((d.whole().payload().bytes.to_vec(), whole.frames)),
             _ => None,
         }
     }
@@ -393,9 +366,9 @@ mod tests {
     #[test]
     fn fragments_in_any_order_make_the_datagram() {
         let mut d = Defragmenter::new(1 << 20, None);
-        assert_eq!(d.handle(at(0), &fragment(7, 16, false, b"end")), Outcome::Waits);
-        assert_eq!(d.handle(at(0), &fragment(7, 8, true, b"89abcdef")), Outcome::Waits);
-        assert_eq!(d.handle(at(0), &fragment(8, 0, true, b"another.")), Outcome::Waits);
+        assert_eq!(give(&mut d, at(0), &fragment(7, 16, false, b"end")), Outcome::Waits);
+        assert_eq!(give(&mut d, at(0), &fragment(7, 8, true, b"89abcdef")), Outcome::Waits);
+        assert_eq!(give(&mut d, at(0), &fragment(8, 0, true, b"another.")), Outcome::Waits);
         let got = complete(&mut d, at(1), &fragment(7, 0, true, b"01234567"));
         assert_eq!(got, Some((b"0123456789abcdefend".to_vec(), 3)));
         d.give_up_all();
@@ -405,8 +378,8 @@ mod tests {
     #[test]
     fn repeated_and_overlapping_fragments_keep_the_first_bytes() {
         let mut d = Defragmenter::new(1 << 20, None);
-        d.handle(at(0), &fragment(1, 0, true, b"AAAAAAAA"));
-        d.handle(at(0), &fragment(1, 0, true, b"AAAAAAAA"));
+        give(&mut d, at(0), &fragment(1, 0, true, b"AAAAAAAA"));
+        give(&mut d, at(0), &fragment(1, 0, true, b"AAAAAAAA"));
         assert_eq!(d.conflicts(), 0);
         let got = complete(&mut d, at(0), &fragment(1, 0, false, b"BBBBBBBBCC"));
         assert_eq!(got, Some((b"AAAAAAAACC".to_vec(), 3)));
@@ -416,20 +389,23 @@ mod tests {
     #[test]
     fn nothing_reaches_beyond_65535_bytes_or_the_last_fragment() {
         let mut d = Defragmenter::new(1 << 20, None);
-        assert_eq!(d.handle(at(0), &fragment(1, 65528, false, b"01234567")), Outcome::OutOfRange);
-        assert_eq!(d.handle(at(0), &fragment(1, 65528, false, b"0123456")), Outcome::Waits);
+        assert_eq!(
+            give(&mut d, at(0), &fragment(1, 65528, false, b"01234567")),
+            Outcome::OutOfRange
+        );
+        assert_eq!(give(&mut d, at(0), &fragment(1, 65528, false, b"0123456")), Outcome::Waits);
         let mut d = Defragmenter::new(1 << 20, None);
-        assert_eq!(d.handle(at(0), &fragment(1, 8, false, b"89")), Outcome::Waits);
-        assert_eq!(d.handle(at(0), &fragment(1, 16, true, b"01234567")), Outcome::OutOfRange);
-        assert_eq!(d.handle(at(0), &fragment(1, 8, false, b"8")), Outcome::OutOfRange);
+        assert_eq!(give(&mut d, at(0), &fragment(1, 8, false, b"89")), Outcome::Waits);
+        assert_eq!(give(&mut d, at(0), &fragment(1, 16, true, b"01234567")), Outcome::OutOfRange);
+        assert_eq!(give(&mut d, at(0), &fragment(1, 8, false, b"8")), Outcome::OutOfRange);
         assert!(complete(&mut d, at(0), &fragment(1, 0, true, b"01234567")).is_some());
     }
 
     #[test]
     fn an_identification_is_reused_after_its_time() {
         let mut d = Defragmenter::new(1 << 20, None);
-        d.handle(at(0), &fragment(1, 0, true, b"old bits"));
-        assert_eq!(d.handle(at(31), &fragment(1, 8, false, b"tail")), Outcome::Waits);
+        give(&mut d, at(0), &fragment(1, 0, true, b"old bits"));
+        assert_eq!(give(&mut d, at(31), &fragment(1, 8, false, b"tail")), Outcome::Waits);
         assert_eq!(d.take_given_up(), 1);
         let got = complete(&mut d, at(31), &fragment(1, 0, true, b"new bits"));
         assert_eq!(got, Some((b"new bitstail".to_vec(), 2)));
@@ -438,20 +414,20 @@ mod tests {
     #[test]
     fn time_that_steps_back_ends_nothing() {
         let mut d = Defragmenter::new(1 << 20, None);
-        d.handle(at(1_000_000), &fragment(1, 0, true, b"01234567"));
+        give(&mut d, at(1_000_000), &fragment(1, 0, true, b"01234567"));
         assert!(complete(&mut d, at(5), &fragment(1, 8, false, b"x")).is_some());
     }
 
     #[test]
     fn the_first_fragments_next_header_counts_in_ipv6() {
         let mut d = Defragmenter::new(1 << 20, None);
-        d.handle(at(0), &v6(fragment(1 << 20, 8, false, b"tail"), 59));
+        give(&mut d, at(0), &v6(fragment(1 << 20, 8, false, b"tail"), 59));
         let Outcome::Completes(whole) =
-            d.handle(at(0), &v6(fragment(1 << 20, 0, true, b"01234567"), 17))
+            give(&mut d, at(0), &v6(fragment(1 << 20, 0, true, b"01234567"), 17))
         else {
             panic!("both fragments are there");
         };
-        assert_eq!((whole.protocol, d.payload().bytes), (17, &b"01234567tail"[..]));
+        assert_eq!((whole.protocol, d.whole().payload().bytes), (17, &b"01234567tail"[..]));
     }
 
     #[test]
@@ -459,9 +435,9 @@ mod tests {
         let mut d = Defragmenter::new(1 << 20, None);
         let mut first = fragment(1, 0, true, b"0123");
         first.payload.len = 8;
-        d.handle(at(0), &first);
+        give(&mut d, at(0), &first);
         assert!(complete(&mut d, at(0), &fragment(1, 8, false, b"tail")).is_some());
-        assert_eq!(d.payload(), Payload { bytes: b"0123", len: 12 });
+        assert_eq!(d.whole().payload(), Payload { bytes: b"0123", len: 12 });
     }
 
     #[test]
@@ -469,8 +445,8 @@ mod tests {
         let mut d = Defragmenter::new(1 << 20, None);
         let mut first = fragment(1, 0, true, b"0123");
         first.payload.len = 8;
-        d.handle(at(0), &first);
-        d.handle(at(0), &fragment(1, 0, true, b"01234567"));
+        give(&mut d, at(0), &first);
+        give(&mut d, at(0), &fragment(1, 0, true, b"01234567"));
         let got = complete(&mut d, at(0), &fragment(1, 8, false, b"tail"));
         assert_eq!(got, Some((b"01234567tail".to_vec(), 3)));
         assert_eq!(d.conflicts(), 0);
@@ -509,21 +485,10 @@ mod tests {
         let mut d = Defragmenter::new(1 << 24, None);
         let large = vec![7; 65528];
         for id in 0..100 {
-            d.handle(at(0), &fragment(id, 0, true, &large));
+            give(&mut d, at(0), &fragment(id, 0, true, &large));
             assert!(complete(&mut d, at(0), &fragment(id, 65528, false, b"x")).is_some());
         }
         assert!(d.done_bytes <= DONE_BYTES && d.done.len() < 20);
-    }
-
-    #[test]
-    fn ranges_merge_in_any_order() {
-        let mut ranges = Vec::new();
-        for (from, to) in [(8, 16), (32, 40), (24, 24), (16, 24), (0, 4), (2, 8), (50, 60)] {
-            cover(&mut ranges, from, to);
-        }
-        assert_eq!(ranges, [(0, 24), (32, 40), (50, 60)]);
-        cover(&mut ranges, 10, 55);
-        assert_eq!(ranges, [(0, 60)]);
     }
 
     #[test]
@@ -531,10 +496,10 @@ mod tests {
         // Four datagrams of one piece each, and their ranges.
         let mut d = Defragmenter::new(4 * (DATAGRAM_OVERHEAD + PIECE_OVERHEAD + 8 + 32), None);
         for id in 0..10 {
-            d.handle(at(0), &fragment(id, 0, true, b"01234567"));
+            give(&mut d, at(0), &fragment(id, 0, true, b"01234567"));
         }
         assert_eq!((d.waiting.len(), d.limit_reached(), d.take_given_up()), (4, 6, 6));
-        assert_eq!(d.handle(at(0), &fragment(5, 8, false, b"x")), Outcome::Waits);
+        assert_eq!(give(&mut d, at(0), &fragment(5, 8, false, b"x")), Outcome::Waits);
         assert!(complete(&mut d, at(0), &fragment(9, 8, false, b"x")).is_some());
     }
 
@@ -542,7 +507,7 @@ mod tests {
     fn the_queue_by_age_does_not_grow_with_datagrams_that_are_done() {
         let mut d = Defragmenter::new(1 << 20, None);
         for id in 0..10_000 {
-            d.handle(at(0), &fragment(id, 0, true, b"01234567"));
+            give(&mut d, at(0), &fragment(id, 0, true, b"01234567"));
             assert!(complete(&mut d, at(0), &fragment(id, 8, false, b"x")).is_some());
         }
         assert!(d.by_age.len() <= 65);

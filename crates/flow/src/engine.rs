@@ -34,7 +34,7 @@ impl<H: Copy> Engine<H> {
         if let Some(arrival) = &self.intake.handle(source, frame) {
             self.shards.handle(arrival, sink)?;
         }
-        while let Some(arrival) = self.intake.next_run() {
+        while let Some(arrival) = self.intake.next_arrival() {
             self.shards.handle(&arrival, sink)?;
         }
         Ok(())
@@ -45,7 +45,7 @@ impl<H: Copy> Engine<H> {
         self.intake.set_aside(reason);
     }
 
-    /// Why the last frame was set aside, where decoding it failed. Asking forgets it.
+    /// Why the last frame, or a part of it, could not be decoded. Asking forgets it.
     pub fn take_dropped(&mut self) -> Option<Dropped> {
         self.intake.take_dropped()
     }

@@ -1,69 +1,38 @@
 //! From frames to datagrams: decoding and defragmentation, before anything is known of connections.
 
-use crate::defrag::{Defragmenter, Outcome, Whole};
+use crate::msdu::{Msdus, Outcome};
 use crate::shard::Arrival;
+use crate::unpacker::Unpacker;
 use crate::{Books, Config, Limit, Reason, Source, Totals};
-use wire::{
-    Body, Datagram, Decoded, Dropped, Fragment, Frame, Layer, Payload, Segment, TcpFlags, VlanIds,
-};
+use wire::{Decoded, Dropped, Frame, Layer, LinkFragment};
 
 /// Turns frames into datagrams for the shards. There is one of it in a run: fragments name no port, so
 /// they cannot be shared out before they are whole.
 #[derive(Debug)]
 pub struct Intake {
-    defragmenter: Defragmenter,
-    vlan_keys: bool,
-    max_headers: usize,
-    books: Books,
-    dropped: Option<Dropped>,
-    /// What is still to be given out of a datagram with holes.
-    rest: Option<Rest>,
-}
-
-/// The captured runs of a datagram behind its first hole: the snap length cut some of its fragments.
-#[derive(Debug)]
-struct Rest {
-    source: Source,
-    serial: u64,
-    /// The datagram without its payload.
-    datagram: Datagram<'static>,
-    /// Where the payload begins in the IP payload, and its length.
-    start: u32,
-    len: u32,
-    /// The runs that were not given yet, from the payload's beginning, the next one at the end.
-    runs: Vec<(u32, u32)>,
+    unpacker: Unpacker,
+    msdus: Msdus,
 }
 
 impl Intake {
     /// One that holds at most as many bytes of fragments as `config` allows.
     pub fn new(config: &Config) -> Self {
-        let defragmenter = Defragmenter::new(config.limits.fragments, config.limits.fragment_wait);
-        Self {
-            defragmenter,
-            vlan_keys: config.vlan_keys,
-            max_headers: config.limits.headers,
-            books: Books::default(),
-            dropped: None,
-            rest: None,
-        }
+        Self { unpacker: Unpacker::new(config), msdus: Msdus::default() }
     }
 
     /// A frame was read that is not to be looked into.
     pub fn set_aside(&mut self, reason: Reason) {
-        self.books.count_read(1);
-        self.books.count_set_aside(reason, 1);
+        self.unpacker.accounts.books.count_read(1);
+        self.unpacker.accounts.books.count_set_aside(reason, 1);
     }
 
-    /// Decodes a frame. What comes out, if anything, goes to the [shard](Arrival::shard) it names.
+    /// Decodes a frame. What comes out first, if anything, goes to the [shard](Arrival::shard) it names;
+    /// then [`Self::next_arrival`] is to be asked for more.
     #[inline]
     pub fn handle<'a>(&'a mut self, source: Source, frame: &Frame<'a>) -> Option<Arrival<'a>> {
-        self.books.count_read(1);
-        self.dropped = None;
-        if self.rest.is_some() {
-            self.rest = None;
-        }
+        self.unpacker.begin();
         match wire::decode_plain(frame) {
-            Some(datagram) => Some(Arrival::new(source, self.books.read(), 1, &datagram)),
+            Some(datagram) => Some(self.unpacker.arrival(source, 1, &datagram)),
             None => self.handle_any(source, frame),
         }
     }
@@ -71,161 +40,145 @@ impl Intake {
     /// The same for a frame that is not plain.
     #[inline(never)]
     fn handle_any<'a>(&'a mut self, source: Source, frame: &Frame<'a>) -> Option<Arrival<'a>> {
-        match wire::decode_within(frame, self.max_headers) {
-            Ok(Decoded::Datagram(mut datagram)) => {
-                datagram.vlans = self.telling(datagram.vlans);
-                Some(Arrival::new(source, self.books.read(), 1, &datagram))
-            }
-            Ok(Decoded::Fragment(mut fragment)) => {
-                fragment.vlans = self.telling(fragment.vlans);
-                self.handle_fragment(source, &fragment)
-            }
-            Err(dropped) => {
-                self.books.count_set_aside(reason(dropped), 1);
-                self.dropped = Some(dropped);
-                None
-            }
+        match wire::decode_within(frame, self.unpacker.max_headers) {
+            Ok(Decoded::LinkFragment(fragment)) => self.handle_link_fragment(source, &fragment),
+            decoded => self.unpacker.unpack(source, 1, decoded, None),
         }
     }
 
-    /// The VLANs that tell flows apart.
+    /// What else comes out of the frame that was given to [`Self::handle`]. To be asked until there is
+    /// nothing.
+    ///
+    /// These are the other datagrams in an A-MSDU, and the captured runs of a datagram into which the snap
+    /// length cut holes.
     #[inline]
-    fn telling(&self, vlans: VlanIds) -> VlanIds {
-        if self.vlan_keys { vlans } else { VlanIds::NONE }
+    pub fn next_arrival(&mut self) -> Option<Arrival<'_>> {
+        self.unpacker.further.next()
     }
 
-    /// The next run of the datagram that [`Self::handle`] gave, where the snap length cut holes into
-    /// it. To be asked until there is none.
-    #[inline]
-    pub fn next_run(&mut self) -> Option<Arrival<'_>> {
-        if self.rest.is_some() { self.next_of_rest() } else { None }
-    }
-
-    fn next_of_rest(&mut self) -> Option<Arrival<'_>> {
-        let rest = self.rest.as_mut()?;
-        let (from, to) = rest.runs.pop()?;
-        let next = rest.runs.last().map_or(rest.len, |&(next, _)| next);
-        let at = (rest.start + from) as usize;
-        let bytes = &self.defragmenter.whole()[at..at + (to - from) as usize];
-        let payload = Payload { bytes, len: next - from };
-        let body = match rest.datagram.body {
-            Body::Message(_) => Body::Message(payload),
-            Body::Tcp(segment) => {
-                let last = if rest.runs.is_empty() { segment.flags.0 } else { 0 };
-                let flags = TcpFlags(last & TcpFlags::FIN.0);
-                let syn = u32::from(segment.flags.has(TcpFlags::SYN));
-                let seq = segment.seq.wrapping_add(from + syn);
-                Body::Tcp(Segment { seq, flags, payload, ..segment })
-            }
-        };
-        let datagram = Datagram { body, ..rest.datagram };
-        Some(Arrival::new(rest.source, rest.serial, 0, &datagram))
-    }
-
-    /// Why the last frame that was given to [`Self::handle`] and set aside could not be decoded.
+    /// Why the last frame that was given to [`Self::handle`], or a part of it, could not be decoded.
     pub fn take_dropped(&mut self) -> Option<Dropped> {
-        self.dropped.take()
+        self.unpacker.accounts.dropped.take()
     }
 
     /// The input has ended: fragments that still wait are set aside.
     pub fn finish(&mut self) {
-        self.defragmenter.give_up_all();
-        let given_up = self.defragmenter.take_given_up();
-        self.books.count_set_aside(Reason::IncompleteDatagram, given_up);
+        self.msdus.give_up_all();
+        self.unpacker.accounts.give_up(self.msdus.take_given_up());
+        self.unpacker.finish();
     }
 
     /// What became of the frames that did not go on to a shard, and how many were read.
     pub fn books(&self) -> &Books {
-        &self.books
+        &self.unpacker.accounts.books
     }
 
     /// Adds what is known here to the sums of the shards.
     pub fn add_to(&self, totals: &mut Totals) {
-        totals.limits[Limit::Fragments as usize] += self.defragmenter.limit_reached();
-        totals.fragment_conflicts += self.defragmenter.conflicts();
+        let (defragmenter, msdus) = (&self.unpacker.defragmenter, &self.msdus);
+        totals.limits[Limit::Fragments as usize] +=
+            defragmenter.limit_reached() + msdus.limit_reached();
+        totals.fragment_conflicts += defragmenter.conflicts() + msdus.conflicts();
     }
 
-    fn handle_fragment<'a>(
+    fn handle_link_fragment<'a>(
         &'a mut self,
         source: Source,
-        fragment: &Fragment<'_>,
+        fragment: &LinkFragment<'_>,
     ) -> Option<Arrival<'a>> {
-        let outcome = self.defragmenter.handle(source, fragment);
-        let given_up = self.defragmenter.take_given_up();
-        self.books.count_set_aside(Reason::IncompleteDatagram, given_up);
-        let whole = match outcome {
-            Outcome::Completes(whole) => whole,
-            Outcome::Waits => return None,
+        let outcome = self.msdus.handle(source, fragment);
+        let accounts = &mut self.unpacker.accounts;
+        accounts.give_up(self.msdus.take_given_up());
+        match outcome {
+            Outcome::Completes { frames, aggregate } => {
+                let whole = self.msdus.whole();
+                let headers = self.unpacker.max_headers;
+                let decoded = wire::decode_msdu(whole.payload(), aggregate, headers);
+                self.unpacker.unpack(source, frames, decoded, Some(whole))
+            }
+            Outcome::Waits => None,
             Outcome::OutOfRange => {
-                self.books.count_set_aside(Reason::Malformed, 1);
-                let layer = if !fragment.ends.is_v6() { Layer::Ipv4 } else { Layer::Extension };
-                let why = "a fragment contradicts where its datagram ends";
-                self.dropped = Some(Dropped::Malformed { layer, why });
-                return None;
+                let why = "a fragment contradicts the others of its frame";
+                accounts.set_aside(Dropped::Malformed { layer: Layer::Link, why }, 1);
+                None
             }
-        };
-        let payload = self.defragmenter.payload();
-        let Whole { ends, protocol, vlans, .. } = whole;
-        let decoded = wire::decode_reassembled(ends, protocol, payload, self.max_headers);
-        let dropped = match decoded {
-            Ok(Decoded::Datagram(mut datagram)) => {
-                datagram.vlans = vlans;
-                let serial = self.books.read();
-                self.rest = rest(&self.defragmenter, source, serial, &mut datagram);
-                return Some(Arrival::new(source, serial, whole.frames, &datagram));
-            }
-            // Fragments of fragments: no host sends them.
-            Ok(Decoded::Fragment(_)) => Dropped::TooDeep,
-            Err(dropped) => dropped,
-        };
-        self.books.count_set_aside(reason(dropped), whole.frames);
-        self.dropped = Some(dropped);
-        None
-    }
-}
-
-/// Shortens the payload of a datagram that was put together to its first hole; what lies behind it, if
-/// anything was captured there.
-fn rest(
-    defragmenter: &Defragmenter,
-    source: Source,
-    serial: u64,
-    datagram: &mut Datagram<'_>,
-) -> Option<Rest> {
-    let payload = datagram.body.payload();
-    if payload.missing() == 0 {
-        return None;
-    }
-    // The payload is a part of the whole, and stands where its bytes stand.
-    let start = payload.bytes.as_ptr().addr().checked_sub(defragmenter.whole().as_ptr().addr())?;
-    let start = u32::try_from(start).ok()?;
-    let mut runs = defragmenter.later_runs(start, payload.len);
-    runs.reverse();
-    let &(next, _) = runs.last()?;
-    let empty = Payload { bytes: &[], len: 0 };
-    let (template, first) = match datagram.body {
-        Body::Message(_) => (Body::Message(empty), Body::Message(Payload { len: next, ..payload })),
-        Body::Tcp(segment) => {
-            let flags = TcpFlags(segment.flags.0 & !TcpFlags::FIN.0);
-            let first = Segment { flags, payload: Payload { len: next, ..payload }, ..segment };
-            (Body::Tcp(Segment { payload: empty, ..segment }), Body::Tcp(first))
         }
-    };
-    let Datagram { ends, protocol, src_port, dst_port, vlans, .. } = *datagram;
-    datagram.body = first;
-    let datagram = Datagram { ends, protocol, src_port, dst_port, vlans, body: template };
-    Some(Rest { source, serial, datagram, start, len: payload.len, runs })
+    }
 }
 
-/// The reason under which the books count it.
-fn reason(dropped: Dropped) -> Reason {
-    match dropped {
-        Dropped::UnknownLink(_) => Reason::UnknownLink,
-        Dropped::Encrypted => Reason::Encrypted,
-        Dropped::Aggregated => Reason::Aggregated,
-        Dropped::Truncated { .. } => Reason::Truncated,
-        Dropped::Malformed { .. } => Reason::Malformed,
-        Dropped::TooDeep => Reason::TooDeep,
-        _ => Reason::NotIp,
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::LinkType;
+
+    /// IPv4, 10.0.0.1 -> 10.0.0.2, protocol 253, "hi", and ARP, both behind LLC and SNAP.
+    const PACKET: [u8; 30] = [
+        0xaa, 0xaa, 3, 0, 0, 0, 8, 0, //
+        0x45, 0, 0, 22, 0, 0, 0, 0, 64, 253, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2, b'h', b'i',
+    ];
+    const ARP: [u8; 10] = [0xaa, 0xaa, 3, 0, 0, 0, 8, 6, 0, 1];
+
+    /// An 802.11 frame with these subframes: its length, and what it holds.
+    fn aggregate(subframes: &[(u8, &[u8])]) -> Vec<u8> {
+        let mut body = Vec::new();
+        for (length, msdu) in subframes {
+            body.resize(body.len().next_multiple_of(4), 0);
+            body.extend([&[0; 13][..], &[*length], msdu].concat());
+        }
+        [&[0x88, 2][..], &[0; 22], &[0x80, 0], &body].concat()
+    }
+
+    /// How many frames each datagram of a frame counts, why a part of it could not be decoded, and how
+    /// often it was set aside for each reason.
+    fn taken(bytes: &[u8]) -> (Vec<u64>, Option<Dropped>, Vec<(Reason, u64)>) {
+        let mut intake = Intake::new(&Config::default());
+        let frame = Frame { link: LinkType::IEEE802_11, bytes, wire_len: bytes.len() as u32 };
+        let mut frames: Vec<u64> = Vec::new();
+        frames.extend(intake.handle(Source::default(), &frame).map(|arrival| arrival.frames));
+        while let Some(arrival) = intake.next_arrival() {
+            frames.push(arrival.frames);
+        }
+        assert_eq!(intake.books().read(), 1);
+        let reasons = Reason::ALL.iter().map(|&reason| (reason, intake.books().set_aside(reason)));
+        let reasons = reasons.filter(|&(_, count)| count > 0).collect();
+        (frames, intake.take_dropped(), reasons)
+    }
+
+    const DAMAGED: Dropped = Dropped::Malformed {
+        layer: Layer::Link,
+        why: "a subframe of an A-MSDU ends past its frame",
+    };
+
+    #[test]
+    fn the_first_datagram_of_a_frame_counts_it() {
+        let (packet, arp) = ((30, &PACKET[..]), (10, &ARP[..]));
+        let got = taken(&aggregate(&[arp, packet, packet, arp, packet]));
+        assert_eq!(got, (vec![1, 0, 0], None, vec![]));
+    }
+
+    #[test]
+    fn a_frame_of_which_nothing_came_out_is_set_aside_once() {
+        let (arp, damaged) = ((10, &ARP[..]), (99, &PACKET[..]));
+        let got = taken(&aggregate(&[arp, arp]));
+        assert_eq!(got, (vec![], Some(Dropped::NotIp), vec![(Reason::NotIp, 1)]));
+        let got = taken(&aggregate(&[arp, arp, damaged]));
+        assert_eq!(got, (vec![], Some(DAMAGED), vec![(Reason::Malformed, 1)]));
+    }
+
+    #[test]
+    fn damage_is_said_and_what_came_before_it_counts() {
+        let got = taken(&aggregate(&[(30, &PACKET), (99, &PACKET)]));
+        assert_eq!(got, (vec![1], Some(DAMAGED), vec![]));
+    }
+
+    #[test]
+    fn what_was_not_asked_for_is_forgotten() {
+        let mut intake = Intake::new(&Config::default());
+        let bytes = aggregate(&[(30, &PACKET), (30, &PACKET)]);
+        let frame = Frame { link: LinkType::IEEE802_11, bytes: &bytes, wire_len: 0 };
+        let arp = Frame { link: LinkType::RAW, bytes: &[0], wire_len: 0 };
+        assert!(intake.handle(Source::default(), &frame).is_some());
+        assert!(intake.handle(Source::default(), &arp).is_none());
+        assert!(intake.next_arrival().is_none());
     }
 }

@@ -45,15 +45,18 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod assembled;
 mod books;
 mod config;
 mod connection;
 mod defrag;
 mod engine;
+mod further;
 mod index;
 mod intake;
 mod key;
 mod ledger;
+mod msdu;
 mod outlet;
 mod paged;
 mod parcel;
@@ -65,6 +68,7 @@ mod source;
 mod stats;
 mod table;
 mod tcp;
+mod unpacker;
 
 pub use books::{Books, Limit, Reason, Totals};
 pub use config::{Config, Limits, Overlap};

@@ -31,9 +31,9 @@ pub struct Arrival<'a> {
     pub(crate) from: usize,
     pub(crate) body: Body<'a>,
     pub(crate) source: Source,
-    /// The number of the frame that brought it, over all inputs in the order in which they are read.
+    /// Its number, over all inputs in the order in which they are read. No two datagrams have the same.
     pub(crate) serial: u64,
-    /// Captured frames that it is made of.
+    /// Captured frames that it is made of; 0 where another datagram in its frame counts that.
     pub(crate) frames: u64,
 }
 

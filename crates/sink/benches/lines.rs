@@ -7,6 +7,7 @@ use flow::{Chunk, Connection, Endpoint, FlowKey, Side, Sink, Source};
 use sink::{ConsoleSink, Format, OutputConfig};
 use std::hint::black_box;
 use std::io;
+use wire::Timestamp;
 
 /// So many bytes of what `byte` gives.
 fn filled(length: usize, mut byte: impl FnMut(u64) -> u8) -> Vec<u8> {
@@ -45,7 +46,7 @@ fn connection() -> Connection {
 }
 
 fn source(number: u64) -> Source {
-    Source { number, file: 1, ..Source::default() }
+    Source::new(Timestamp::default(), number, 1)
 }
 
 fn chunks(criterion: &mut Criterion) {

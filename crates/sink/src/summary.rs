@@ -303,7 +303,7 @@ Time:                              0.500 s, 10000 packets/s, 3.0 MB/s
             "packets": {"read": 5000, "assigned": 4900, "set_aside": 100},
             "set_aside": {
                 "filtered": 0, "filter undefined": 0, "unknown link type": 0,
-                "unknown interface": 0, "not IP": 90, "encrypted": 0, "aggregated": 0,
+                "unknown interface": 0, "not IP": 90, "encrypted": 0,
                 "cut inside a header": 0, "malformed": 10, "nested too deep": 0,
                 "incomplete datagram": 0, "implausible": 0,
             },

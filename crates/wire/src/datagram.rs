@@ -1,6 +1,6 @@
 //! The decoded view of one frame.
 
-use crate::{Ends, LinkType, VlanIds};
+use crate::{Aggregate, Ends, LinkType, VlanIds};
 
 /// One captured frame.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +20,10 @@ pub enum Decoded<'a> {
     Datagram(Datagram<'a>),
     /// One fragment of a datagram.
     Fragment(Fragment<'a>),
+    /// Several frames in one.
+    Aggregate(Aggregate<'a>),
+    /// One fragment of what an 802.11 frame carries.
+    LinkFragment(LinkFragment<'a>),
 }
 
 impl Decoded<'_> {
@@ -28,6 +32,8 @@ impl Decoded<'_> {
         let vlans = match &mut self {
             Self::Datagram(datagram) => &mut datagram.vlans,
             Self::Fragment(fragment) => &mut fragment.vlans,
+            // No tag stands before an 802.11 header.
+            Self::Aggregate(_) | Self::LinkFragment(_) => return self,
         };
         *vlans = vlans.within(id);
         self
@@ -159,5 +165,29 @@ pub struct Fragment<'a> {
     /// The VLAN tags it was found in.
     pub vlans: VlanIds,
     /// The fragment's payload.
+    pub payload: Payload<'a>,
+}
+
+/// One fragment of an MSDU, or of an A-MSDU: of what an 802.11 data frame carries (IEEE 802.11-2020,
+/// 10.4).
+///
+/// Transmitter, receiver, `tid` and `sequence` together say of which one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LinkFragment<'a> {
+    /// The station that sent it over the air, address 2.
+    pub transmitter: [u8; 6],
+    /// The station, or the group, that it was sent to over the air, address 1.
+    pub receiver: [u8; 6],
+    /// The traffic identifier of a QoS frame, 4 bits. Each has sequence numbers of its own.
+    pub tid: Option<u8>,
+    /// The sequence number, 12 bits, the same in all fragments.
+    pub sequence: u16,
+    /// The fragment's number, from 0 to 15.
+    pub number: u8,
+    /// Do more fragments follow?
+    pub more: bool,
+    /// Do the fragments make an A-MSDU? The first one counts.
+    pub aggregate: bool,
+    /// The fragment's part of the body. It begins where the one before ends.
     pub payload: Payload<'a>,
 }

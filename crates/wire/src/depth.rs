@@ -7,7 +7,7 @@ use crate::MAX_HEADERS;
 /// How many more tags, labels and extension headers a frame may have.
 ///
 /// It bounds the recursion of the link layers, each of which can carry some of the others.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Depth(usize);
 
 impl Depth {

@@ -65,9 +65,6 @@ pub enum Dropped {
     /// An 802.11 data frame whose body is encrypted.
     #[error("encrypted 802.11 frame")]
     Encrypted,
-    /// An 802.11 frame that carries several frames (A-MSDU).
-    #[error("aggregated 802.11 frame (A-MSDU)")]
-    Aggregated,
     /// The capture ends inside a header.
     #[error("cut inside the {layer} header: it needs {needed} bytes, {found} were captured")]
     Truncated {

@@ -2,8 +2,9 @@
 //!
 //! [`decode`] walks the link layer, VLAN tags, MPLS labels and PPPoE, the IP header with its options
 //! or extension headers, and the transport header, and checks every length once. It never allocates,
-//! never panics and keeps no state: a fragment comes out as a [`Fragment`], to be put together by
-//! whoever keeps state, and [`decode_reassembled`] reads the result.
+//! never panics and keeps no state: a fragment comes out as a [`Fragment`] or a [`LinkFragment`], to be
+//! put together by whoever keeps state, and [`decode_reassembled`] or [`decode_msdu`] reads the result.
+//! A frame that holds several comes out as an [`Aggregate`], which decodes one after the other.
 //!
 //! What a frame cannot give is said as a [`Dropped`], which names the layer and the lengths.
 //!
@@ -35,10 +36,13 @@ mod timestamp;
 mod transport;
 mod vlan;
 
-pub use datagram::{Body, Datagram, Decoded, Fragment, Frame, Payload, Segment, TcpFlags};
+pub use datagram::{
+    Body, Datagram, Decoded, Fragment, Frame, LinkFragment, Payload, Segment, TcpFlags,
+};
 use depth::Depth;
 pub use dropped::{Dropped, Layer};
 pub use ends::Ends;
+pub use link::amsdu::{Aggregate, Subframes};
 pub use link_type::LinkType;
 pub use plain::decode_plain;
 pub use timestamp::Timestamp;
@@ -62,6 +66,10 @@ pub mod protocol {
 /// How many headers may stand in one another before a frame is given up, unless another number is
 /// asked for: tags, labels and extension headers are counted. Real frames have fewer than ten.
 pub const MAX_HEADERS: usize = 16;
+
+/// The longest 802.11 frame in bytes, one of VHT (IEEE 802.11-2020, table 9-25), and so the most that
+/// an A-MSDU, or what fragments make, can have.
+pub const MAX_MPDU: u32 = 11_454;
 
 /// Decodes one frame down to its transport header.
 ///
@@ -104,6 +112,21 @@ pub fn decode_reassembled<'a>(
     ip::continued(ends, protocol, payload.consistent(), Depth::of(headers))
 }
 
+/// Decodes what 802.11 fragments were put together to.
+///
+/// `aggregate` is the [`LinkFragment::aggregate`] of its first fragment. What is found is no fragment of
+/// an 802.11 frame again. `headers` is the bound of [`decode_within`].
+///
+/// # Errors
+/// A [`Dropped`] that says why there is no datagram.
+pub fn decode_msdu<'a>(
+    payload: Payload<'a>,
+    aggregate: bool,
+    headers: usize,
+) -> Result<Decoded<'a>, Dropped> {
+    link::ieee80211::body(payload.consistent(), aggregate, Depth::of(headers))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,6 +154,22 @@ mod tests {
         assert!(matches!(got, Ok(Decoded::Datagram(Datagram { protocol: 60, src_port: 0, .. }))));
         let got = decode_reassembled(v4, 17, Payload::whole(&UDP), MAX_HEADERS);
         assert!(matches!(got, Ok(Decoded::Datagram(Datagram { protocol: 17, src_port: 7, .. }))));
+    }
+
+    #[test]
+    fn what_802_11_fragments_gave_is_one_frame_or_several() {
+        let ip = [0x45, 0, 0, 29, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
+        let msdu = [&[0xaa, 0xaa, 3, 0, 0, 0, 8, 0][..], &ip, &UDP].concat();
+        let Ok(Decoded::Datagram(one)) = decode_msdu(Payload::whole(&msdu), false, 1) else {
+            panic!("a datagram");
+        };
+        assert_eq!(one.body, Body::Message(Payload::whole(b"!")));
+        let several = [&[0; 13][..], &[37], &msdu].concat();
+        let Ok(Decoded::Aggregate(several)) = decode_msdu(Payload::whole(&several), true, 2) else {
+            panic!("several");
+        };
+        let one = Ok(Decoded::Datagram(one));
+        assert_eq!(several.subframes().collect::<Vec<_>>(), [one]);
     }
 
     #[test]

@@ -128,7 +128,7 @@ mod tests {
     fn datagram(protocol: u8, payload: Payload<'_>) -> Result<Datagram<'_>, Dropped> {
         match decode(ENDS, protocol, payload)? {
             Decoded::Datagram(datagram) => Ok(datagram),
-            Decoded::Fragment(_) => panic!("a transport header is in no fragment"),
+            other => panic!("a transport header is in nothing else: {other:?}"),
         }
     }
 

@@ -26,3 +26,4 @@ mod raw;
 mod stories;
 mod summary;
 mod usage;
+mod wlan;

@@ -56,7 +56,7 @@ fn the_json_has_every_count() {
 	"before_start":0,
 	"late":0,
 	"packets":{"read":10,"assigned":8,"set_aside":2},
-	"set_aside":{"filtered":0,"filter undefined":0,"unknown link type":0,"unknown interface":0,"not IP":1,"encrypted":0,"aggregated":0,"cut inside a header":0,"malformed":1,"nested too deep":0,"incomplete datagram":0,"implausible":0},
+	"set_aside":{"filtered":0,"filter undefined":0,"unknown link type":0,"unknown interface":0,"not IP":1,"encrypted":0,"cut inside a header":0,"malformed":1,"nested too deep":0,"incomplete datagram":0,"implausible":0},
 	"limits":{"connections":0,"buffered per direction":0,"buffered":0,"fragments":0,"remembered after their end":0,"connections with the same ends":0,"far ahead":0},
 	"fragment_conflicts":0,
 	"inputs":[

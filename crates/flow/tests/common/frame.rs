@@ -113,3 +113,34 @@ pub(crate) fn udp(ports: [u16; 2], data: &[u8]) -> Vec<u8> {
     datagram.extend(data);
     datagram
 }
+
+/// What Ethernet frames carry, as the body of an 802.11 frame with an A-MSDU.
+pub(crate) fn amsdu(frames: &[Vec<u8>]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for frame in frames {
+        let msdu = msdu(frame);
+        body.resize(body.len().next_multiple_of(4), 0xee);
+        body.extend([2; 12]);
+        body.extend(
+            u16::try_from(msdu.len()).expect("tests build no longer packets").to_be_bytes(),
+        );
+        body.extend(msdu);
+    }
+    body
+}
+
+/// What an Ethernet frame carries, as 802.11 has it: LLC and SNAP, then the packet.
+pub(crate) fn msdu(frame: &[u8]) -> Vec<u8> {
+    [&[0xaa, 0xaa, 3, 0, 0, 0][..], frame.get(12..).unwrap_or_default()].concat()
+}
+
+/// A QoS data frame of 802.11: its sequence number, the number of the fragment and whether more follow, the
+/// low byte of QoS control, the body.
+pub(crate) fn wlan((sequence, fragment, more): (u8, u8, bool), qos: u8, body: &[u8]) -> Vec<u8> {
+    let mut frame = vec![0x88, 0x02 | u8::from(more) << 2, 0, 0];
+    frame.extend([2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 2]);
+    frame.extend((u16::from(sequence) << 4 | u16::from(fragment)).to_le_bytes());
+    frame.extend([qos, 0]);
+    frame.extend(body);
+    frame
+}

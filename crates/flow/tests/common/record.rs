@@ -257,12 +257,14 @@ pub(crate) fn play(packets: &[Packet], addrs: [IpAddr; 2], config: Config) -> Pl
     let mut most_connections = 0;
     for (i, packet) in packets.iter().enumerate() {
         let mut bytes = packet.frame(addrs);
-        let wire_len = bytes.len().max(frame::SHORTEST) as u32;
+        let link = packet.link();
+        let shortest = if link == LinkType::ETHERNET { frame::SHORTEST } else { 0 };
+        let wire_len = bytes.len().max(shortest) as u32;
         match packet.cut {
             0 => bytes.resize(wire_len as usize, 0xee),
             n => bytes.truncate(bytes.len() - n),
         }
-        let frame = Frame { link: LinkType::ETHERNET, bytes: &bytes, wire_len };
+        let frame = Frame { link, bytes: &bytes, wire_len };
         let (secs, nanos) = packet.time;
         let number = i as u64 + 1;
         let source = Source::new(Timestamp::new(secs, nanos), number, 1);

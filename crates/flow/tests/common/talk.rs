@@ -11,6 +11,7 @@
 
 use super::frame;
 use std::net::IpAddr;
+use wire::LinkType;
 
 /// The end that usually opens.
 pub(crate) const A: usize = 0;
@@ -34,6 +35,16 @@ pub(crate) enum What {
     Datagram(Vec<u8>),
     /// A whole Ethernet frame.
     Frame(Vec<u8>),
+    /// An 802.11 frame with several packets, an A-MSDU.
+    Aggregate(Vec<Packet>),
+    /// The fragment `number` of an 802.11 frame that comes in so many `parts`, an A-MSDU if there are
+    /// several packets in it.
+    LinkFragment {
+        of: Vec<Packet>,
+        sequence: u8,
+        parts: u8,
+        number: u8,
+    },
 }
 
 /// One packet, its addresses left open.
@@ -65,6 +76,28 @@ impl Packet {
                 frame::ip(turn(addrs), self.vlan, frame::UDP, &frame::udp(ports, data))
             }
             What::Frame(bytes) => bytes.clone(),
+            What::Aggregate(packets) => {
+                let packets: Vec<_> = packets.iter().map(|packet| packet.frame(addrs)).collect();
+                frame::wlan((0, 0, false), 0x80, &frame::amsdu(&packets))
+            }
+            What::LinkFragment { of, sequence, parts, number } => {
+                let packets: Vec<_> = of.iter().map(|packet| packet.frame(addrs)).collect();
+                let (qos, body) = match &packets[..] {
+                    [packet] => (0, frame::msdu(packet)),
+                    packets => (0x80, frame::amsdu(packets)),
+                };
+                let mut chunks = body.chunks(body.len().div_ceil(usize::from(*parts)));
+                let part = chunks.nth(usize::from(*number)).unwrap_or_default();
+                frame::wlan((*sequence, *number, number + 1 < *parts), qos, part)
+            }
+        }
+    }
+
+    /// Of that frame.
+    pub(crate) fn link(&self) -> LinkType {
+        match &self.what {
+            What::Aggregate(_) | What::LinkFragment { .. } => LinkType::IEEE802_11,
+            _ => LinkType::ETHERNET,
         }
     }
 }
@@ -261,6 +294,25 @@ impl Talk {
     /// Any frame.
     pub(crate) fn frame(&mut self, bytes: Vec<u8>) -> &mut Self {
         self.push(A, What::Frame(bytes))
+    }
+
+    /// The last `n` packets come in one 802.11 frame.
+    pub(crate) fn together(&mut self, n: usize) -> &mut Self {
+        let packets = self.packets.split_off(self.packets.len() - n);
+        self.push(A, What::Aggregate(packets))
+    }
+
+    /// The last packet comes in so many fragments of an 802.11 frame, those of `numbers` in this order.
+    pub(crate) fn in_fragments(&mut self, sequence: u8, parts: u8, numbers: &[u8]) -> &mut Self {
+        let last = self.packets.pop().expect("modifiers follow a packet");
+        let of = match last.what {
+            What::Aggregate(of) => of,
+            _ => vec![last],
+        };
+        for &number in numbers {
+            self.push(A, What::LinkFragment { of: of.clone(), sequence, parts, number });
+        }
+        self
     }
 
     fn last(&mut self) -> &mut Packet {

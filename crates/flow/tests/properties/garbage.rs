@@ -33,7 +33,8 @@ fn segment() -> impl Strategy<Value = What> {
         .prop_map(|(flags, seq, ack, data)| What::Segment { seq, ack, flags, data })
 }
 
-fn what() -> impl Strategy<Value = What> {
+/// What an Ethernet frame may carry.
+fn carried() -> impl Strategy<Value = What> {
     let fragment = (0..3u16, 0..6u16, any::<bool>(), 0..4usize, any::<bool>()).prop_map(
         |(id, offset, more, eights, odd)| {
             let part = vec![id as u8; eights * 8 + usize::from(odd && !more)];
@@ -47,6 +48,16 @@ fn what() -> impl Strategy<Value = What> {
         2 => fragment,
         1 => prop::collection::vec(any::<u8>(), 0..80).prop_map(What::Frame),
     ]
+}
+
+fn what() -> impl Strategy<Value = What> {
+    let packet = |what| Packet { from: 0, port: 1, what, cut: 0, vlan: None, time: (0, 0) };
+    let packets = move || prop::collection::vec(carried().prop_map(packet), 1..4);
+    let fragments =
+        (packets(), 0..3u8, 1..4u8, 0..4u8).prop_map(|(of, sequence, parts, number)| {
+            What::LinkFragment { of, sequence, parts, number }
+        });
+    prop_oneof![8 => carried(), 1 => packets().prop_map(What::Aggregate), 1 => fragments]
 }
 
 fn packet() -> impl Strategy<Value = Packet> {

@@ -318,6 +318,183 @@ fn a_snapped_fragment_is_a_hole_in_its_segment() {
     assert_eq!(got.only().text(A), "abcdefghijklmnopqrst");
 }
 
+#[test]
+fn a_conversation_in_a_msdus() {
+    let mut talk = Talk::new();
+    talk.syn(A, 1000).together(1).syn_ack(B, 5000).together(1);
+    talk.ack(A).data(A, "GET ").data(A, "/").together(3);
+    talk.ack(B).data(B, "200 ").data(B, "OK").fin(B).together(4).ack(A).fin(A).together(2).ack(B);
+    let got = talk.run();
+    let got = got.only();
+    let want = ["3 A GET ", "3 A /", "4 B 200 ", "4 B OK", "5 settled"];
+    assert_eq!(got.story(), want);
+    assert_eq!(got.stats.map(|stats| stats.packets), [3, 3], "captured frames");
+}
+
+#[test]
+fn what_is_not_ip_in_an_a_msdu_harms_nothing() {
+    let arp = frame::ethernet(None, 0x0806, &[1; 28]);
+    let mut talk = Talk::new();
+    talk.frame(arp.clone()).datagram(A, "x").frame(arp.clone()).datagram(A, "y").together(4);
+    talk.frame(arp.clone()).frame(arp).together(2);
+    let got = talk.run();
+    assert_eq!(got.only().story(), ["1 A x", "1 A y"]);
+    assert_eq!((got.only().stats[A].packets, got.set_aside(Reason::NotIp)), (1, 1));
+}
+
+#[test]
+fn connections_of_one_a_msdu_are_apart() {
+    let mut talk = Talk::new();
+    for port in 1..=40 {
+        talk.port(port).syn(A, 1000).at(A, 1, "held");
+    }
+    talk.together(80);
+    for port in 1..=40 {
+        talk.port(port).at(A, 0, "-");
+    }
+    let held = talk.run();
+    assert_eq!(held.texts(), vec![["-held", ""]; 40]);
+    let ports: Vec<_> = held.connections.iter().map(|c| (c.first, c.stats[A].packets)).collect();
+    let want: Vec<_> = (0..40).map(|n| (1, if n == 0 { 2 } else { 1 })).collect();
+    assert_eq!(ports, want, "the first datagram counts the frame");
+}
+
+#[test]
+fn vlan_tags_in_an_a_msdu_count_like_others() {
+    let mut talk = Talk::new();
+    talk.datagram(A, "x").vlan(7).datagram(A, "y").vlan(8).together(2);
+    talk.datagram(A, "z").vlan(8).in_fragments(1, 2, &[0, 1]);
+    assert_eq!(talk.run().texts(), [["xyz", ""]]);
+    let config = Config { vlan_keys: true, ..Config::default() };
+    assert_eq!(talk.run_with(config).texts(), [["x", ""], ["yz", ""]]);
+}
+
+#[test]
+fn a_cut_a_msdu_gives_what_was_captured() {
+    let mut talk = Talk::new();
+    talk.datagram(A, "first").datagram(A, "second").datagram(A, "third").together(3);
+    // The third subframe has 14 + 8 + 28 + 5 bytes.
+    let text = |cut: usize| talk.clone().cut(cut).run_once(Config::default()).only().text(A);
+    assert_eq!(text(2), "firstsecondthi[2]");
+    assert_eq!(text(55 + 4), "firstse[4]");
+}
+
+#[test]
+fn fragments_in_a_msdus_are_put_together() {
+    for addrs in [V4, v6()] {
+        let segment = frame::tcp([40000, 80], 1001, 0, 0, b"a segment in fragments");
+        let [first, second, third] = [0, 1, 2].map(|n| {
+            let (offset, more, part) = cut(&segment, 16).swap_remove(n);
+            frame::fragment(addrs, 9, (offset, more), 6, &part)
+        });
+        let outcome = |talk: &Talk| {
+            crate::common::play(&talk.packets, addrs, Config::default()).outcome(addrs[0])
+        };
+        // All in one frame; then a frame that has a datagram as well, which counts it.
+        let mut talk = Talk::new();
+        talk.syn(A, 1000).frame(third.clone()).frame(first.clone()).frame(second.clone());
+        talk.together(3);
+        let got = outcome(&talk);
+        assert_eq!(got.only().story(), ["2 A a segment in fragments"]);
+        assert_eq!(got.only().stats[A].packets, 2);
+        let mut talk = Talk::new();
+        talk.syn(A, 1000).frame(first.clone()).datagram(A, "x").together(2);
+        talk.frame(second).frame(third).frame(first).together(3);
+        let got = outcome(&talk);
+        assert_eq!(got.texts(), [["a segment in fragments", ""], ["x", ""]]);
+        assert_eq!([0, 1].map(|i| got.connections[i].stats[A].packets), [2, 1]);
+        assert_eq!(got.set_aside(Reason::IncompleteDatagram), 0, "the first one again");
+    }
+}
+
+#[test]
+fn fragments_in_a_msdus_that_never_become_a_datagram_are_set_aside() {
+    let d = datagram();
+    let part = |id, offset: usize| {
+        frame::fragment(V4, id, (offset as u16, true), 17, &d[offset..offset + 8])
+    };
+    let mut talk = Talk::new();
+    talk.frame(part(1, 0)).frame(part(1, 16)).frame(part(2, 8)).together(3);
+    talk.frame(part(3, 8)).datagram(A, "x").together(2);
+    let got = talk.run_once(Config::default());
+    assert_eq!((got.set_aside(Reason::IncompleteDatagram), got.only().stats[A].packets), (1, 1));
+}
+
+#[test]
+fn a_conversation_in_fragments_of_802_11_frames() {
+    let mut talk = Talk::new();
+    talk.syn(A, 1000).in_fragments(1, 2, &[1, 0]).syn_ack(B, 5000);
+    // The second is repeated, then the last, which was not acknowledged.
+    talk.data(A, "a segment in fragments").in_fragments(2, 3, &[0, 1, 1, 2, 2]);
+    talk.data(A, "two ").data(A, "segments").together(2).in_fragments(3, 4, &[0, 1, 2, 3]);
+    talk.ack(B).fin(B).ack(A);
+    let got = talk.run();
+    let want = ["7 A a segment in fragments", "12 A two ", "12 A segments"];
+    assert_eq!(got.only().story(), want);
+    assert_eq!(got.only().stats.map(|stats| stats.packets), [2 + 4 + 4 + 1, 3]);
+    assert_eq!(got.set_aside(Reason::IncompleteDatagram), 1);
+}
+
+#[test]
+fn fragments_of_802_11_frames_that_never_become_whole_are_set_aside() {
+    let mut talk = Talk::new();
+    talk.datagram(A, "one").in_fragments(1, 3, &[0, 2]);
+    talk.datagram(A, "two").in_fragments(2, 3, &[0, 1, 2]);
+    // The frame's number is used again later.
+    talk.datagram(A, "three").in_fragments(1, 3, &[1]).time(1_600_000_003);
+    let got = talk.run();
+    assert_eq!(got.only().story(), ["5 A two"]);
+    assert_eq!(got.set_aside(Reason::IncompleteDatagram), 3);
+    assert_eq!(got.limit(Limit::Fragments), 0);
+}
+
+#[test]
+fn fragments_of_802_11_frames_that_contradict_each_other_are_malformed() {
+    let mut talk = Talk::new();
+    talk.datagram(A, "three").in_fragments(1, 3, &[0, 2]);
+    talk.datagram(A, "three").in_fragments(1, 4, &[3]);
+    talk.datagram(A, "three").in_fragments(1, 3, &[1]);
+    let got = talk.run();
+    assert_eq!(got.only().story(), ["4 A three"]);
+    assert_eq!((got.set_aside(Reason::Malformed), got.only().stats[A].packets), (1, 3));
+}
+
+#[test]
+fn a_snapped_802_11_fragment_is_a_hole() {
+    // LLC, IP, UDP: 36 bytes, then 24 of data, in fragments of 20.
+    let mut talk = Talk::new();
+    talk.datagram(A, "abcdefghABCDEFGH01234567").in_fragments(1, 3, &[0, 1, 2]);
+    let cut = |cuts: [usize; 3]| {
+        let mut talk = talk.clone();
+        talk.packets.iter_mut().zip(cuts).for_each(|(packet, cut)| packet.cut = cut);
+        talk.run_once(Config::default())
+    };
+    // The second fragment ends with "abcd", the third has the rest.
+    let got = cut([0, 1, 2]);
+    assert_eq!(got.only().text(A), "abc[1]efghABCDEFGH012345[2]");
+    assert_eq!(got.only().stats[A].packets, 3);
+    assert_eq!(cut([0, 20, 0]).set_aside(Reason::Truncated), 3, "cut in the UDP header");
+}
+
+#[test]
+fn ip_fragments_in_fragments_of_802_11_frames() {
+    for addrs in [V4, v6()] {
+        let mut talk = Talk::new();
+        let d = datagram();
+        talk.frame(frame::fragment(addrs, 1, (16, false), 17, &d[16..])).in_fragments(
+            1,
+            2,
+            &[0, 1],
+        );
+        talk.frame(frame::fragment(addrs, 1, (0, true), 17, &d[..8]));
+        talk.frame(frame::fragment(addrs, 1, (8, true), 17, &d[8..16])).together(2);
+        talk.in_fragments(2, 3, &[0, 1, 2]);
+        let got = crate::common::play(&talk.packets, addrs, Config::default()).outcome(addrs[0]);
+        assert_eq!(got.only().story(), ["5 A abcdefghABCDEFGH01234567"]);
+        assert_eq!(got.only().stats[A].packets, 5);
+    }
+}
+
 fn idle(seconds: u64) -> Config {
     Config { idle: Some(Duration::from_secs(seconds)), ..Config::default() }
 }

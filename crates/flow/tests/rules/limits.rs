@@ -31,6 +31,23 @@ fn ports_of_one_shard() -> impl Iterator<Item = u16> {
 }
 
 #[test]
+fn of_two_connections_in_one_frame_the_first_gives_up_its_hole() {
+    let limits = Limits { buffered: SHARDS * 200, ..Limits::default() };
+    let ports: Vec<u16> = ports_of_one_shard().take(2).collect();
+    let mut talk = Talk::new();
+    for &port in &ports {
+        talk.port(port).raw(A, SYN, 1000, None, "").raw(A, 0, 1002, None, "held");
+    }
+    talk.together(4);
+    for &port in &ports {
+        talk.port(port).raw(A, 0, 1001, None, "-");
+    }
+    let got = talk.run_once(limited(limits));
+    assert_eq!(got.texts(), [["[1]held", ""], ["-held", ""]]);
+    assert_eq!(got.limit(Limit::Buffered), 1);
+}
+
+#[test]
 fn what_lingers_makes_room_before_what_is_active() {
     let limits = Limits { connections: 3 * SHARDS, ..Limits::default() };
     let ports: Vec<u16> = ports_of_one_shard().take(5).collect();

@@ -116,14 +116,14 @@ mod tests {
     fn datagram(next: u8, bytes: &[u8]) -> Result<Datagram<'_>, Dropped> {
         match chain(ENDS, next, Payload::whole(bytes), Depth::FULL)? {
             Decoded::Datagram(datagram) => Ok(datagram),
-            Decoded::Fragment(fragment) => panic!("a whole datagram, not {fragment:?}"),
+            other => panic!("a whole datagram, not {other:?}"),
         }
     }
 
     fn fragment_of(bytes: &[u8]) -> Result<Fragment<'_>, Dropped> {
         match chain(ENDS, FRAGMENT, Payload::whole(bytes), Depth::FULL)? {
             Decoded::Fragment(fragment) => Ok(fragment),
-            Decoded::Datagram(datagram) => panic!("a fragment, not {datagram:?}"),
+            other => panic!("a fragment, not {other:?}"),
         }
     }
 

@@ -109,14 +109,14 @@ mod tests {
     fn datagram(packet: Payload<'_>) -> Result<Datagram<'_>, Dropped> {
         match decode(packet, Depth::FULL)? {
             Decoded::Datagram(datagram) => Ok(datagram),
-            Decoded::Fragment(fragment) => panic!("a whole datagram, not {fragment:?}"),
+            other => panic!("a whole datagram, not {other:?}"),
         }
     }
 
     fn fragment_of(packet: &[u8]) -> Result<Fragment<'_>, Dropped> {
         match decode(Payload::whole(packet), Depth::FULL)? {
             Decoded::Fragment(fragment) => Ok(fragment),
-            Decoded::Datagram(datagram) => panic!("a fragment, not {datagram:?}"),
+            other => panic!("a fragment, not {other:?}"),
         }
     }
 

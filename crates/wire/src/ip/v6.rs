@@ -86,7 +86,7 @@ mod tests {
     fn datagram(packet: Payload<'_>) -> Result<Datagram<'_>, Dropped> {
         match decode(packet, Depth::FULL)? {
             Decoded::Datagram(datagram) => Ok(datagram),
-            Decoded::Fragment(fragment) => panic!("a whole datagram, not {fragment:?}"),
+            other => panic!("a whole datagram, not {other:?}"),
         }
     }
 

@@ -1,8 +1,9 @@
 //! IEEE 802.11 data frames.
 
-use super::llc;
+use super::{amsdu, fcs, llc};
+use crate::bytes::array;
 use crate::depth::Depth;
-use crate::{Decoded, Dropped, Layer, Payload};
+use crate::{Decoded, Dropped, Layer, LinkFragment, Payload};
 
 /// The frame control field's first byte (IEEE 802.11-2020, 9.2.4.1).
 mod control {
@@ -25,28 +26,41 @@ mod flag {
     pub(super) const ORDER: u8 = 0b1000_0000;
 }
 
-/// In the first byte of the QoS control field: the body is an A-MSDU.
-const AGGREGATED: u8 = 0b1000_0000;
-/// Offset of sequence control; its low four bits number the fragments of a frame.
-const SEQUENCE: usize = 22;
-const FRAGMENT: u8 = 0x0f;
-/// Of the header with three addresses and nothing further.
-const SIZE: usize = 24;
+/// The first byte of the QoS control field (9.2.4.5).
+mod qos {
+    pub(super) const TID: u8 = 0b0000_1111;
+    /// The body is an A-MSDU.
+    pub(super) const AGGREGATE: u8 = 0b1000_0000;
+}
 
-/// Does the capture pad the header to four bytes?
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Padding {
-    /// No: the body follows the header.
-    None,
-    /// Yes, as some drivers do and radiotap says.
-    ToFour,
+/// Offsets in the header.
+mod field {
+    /// Address 1.
+    pub(super) const RECEIVER: usize = 4;
+    /// Address 2.
+    pub(super) const TRANSMITTER: usize = 10;
+    /// The number of a fragment, four bits, and the sequence number; little-endian (9.2.4.4).
+    pub(super) const SEQUENCE: usize = 22;
+    /// Of the header with three addresses and nothing further.
+    pub(super) const SIZE: usize = 24;
+}
+
+const FRAGMENT: u16 = 0x000f;
+
+/// What a capture added to the frame, as far as it says so.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Added {
+    /// Padding behind the 802.11 header, to four bytes, as some drivers do.
+    pub(super) padding: bool,
+    /// A frame check sequence at the end. Where this does not say so, there may be one all the same.
+    pub(super) fcs: bool,
 }
 
 /// An 802.11 frame. Only data frames with a readable body can have IP in it; a frame check sequence
 /// at the end is trimmed by IP's length.
 pub(super) fn decode<'a>(
     frame: Payload<'a>,
-    padding: Padding,
+    added: Added,
     depth: Depth,
 ) -> Result<Decoded<'a>, Dropped> {
     let &[first, flags] = frame.peek::<2>(Layer::Link)?;
@@ -56,29 +70,47 @@ pub(super) fn decode<'a>(
     {
         return Err(Dropped::NotIp);
     }
-    let header = frame.peek::<SIZE>(Layer::Link)?;
+    let header = frame.peek::<{ field::SIZE }>(Layer::Link)?;
     if flags & flag::PROTECTED != 0 {
         return Err(Dropped::Encrypted);
     }
-    if flags & flag::MORE_FRAGMENTS != 0 || header[SEQUENCE] & FRAGMENT != 0 {
-        let why = "802.11 fragments are not put together";
-        return Err(Dropped::Malformed { layer: Layer::Link, why });
-    }
-    let mut size = SIZE as u32;
+    let (mut size, mut qos) = (field::SIZE as u32, None);
     if flags & flag::TO_FROM == flag::TO_FROM {
         size += 6;
     }
     if first & control::QOS != 0 {
-        let [qos, _] = *frame.after(size, Layer::Link)?.peek::<2>(Layer::Link)?;
-        if qos & AGGREGATED != 0 {
-            return Err(Dropped::Aggregated);
-        }
+        let [control, _] = *frame.after(size, Layer::Link)?.peek::<2>(Layer::Link)?;
+        qos = Some(control);
         size += if flags & flag::ORDER != 0 { 6 } else { 2 };
     }
-    if padding == Padding::ToFour {
+    if added.padding {
         size = size.next_multiple_of(4);
     }
-    llc::decode(frame.after(size, Layer::Link)?, depth)
+    let sequence = u16::from_le_bytes(array::<{ field::SEQUENCE }, 2, _>(header));
+    let more = flags & flag::MORE_FRAGMENTS != 0;
+    let aggregate = qos.is_some_and(|control| control & qos::AGGREGATE != 0);
+    if !more && sequence & FRAGMENT == 0 {
+        return body(frame.after(size, Layer::Link)?, aggregate, depth);
+    }
+    Ok(Decoded::LinkFragment(LinkFragment {
+        transmitter: array::<{ field::TRANSMITTER }, 6, _>(header),
+        receiver: array::<{ field::RECEIVER }, 6, _>(header),
+        tid: qos.map(|control| control & qos::TID),
+        sequence: sequence >> 4,
+        number: (sequence & FRAGMENT) as u8,
+        more,
+        aggregate,
+        payload: fcs::without(frame, added.fcs).after(size, Layer::Link)?,
+    }))
+}
+
+/// The body of a data frame, or what fragments of one were put together to.
+pub(crate) fn body<'a>(
+    body: Payload<'a>,
+    aggregate: bool,
+    depth: Depth,
+) -> Result<Decoded<'a>, Dropped> {
+    if aggregate { amsdu::decode(body, depth) } else { llc::decode(body, depth) }
 }
 
 #[cfg(test)]
@@ -122,15 +154,71 @@ mod tests {
     }
 
     #[test]
-    fn encrypted_aggregated_and_fragmented_bodies() {
-        assert_eq!(wlan(&[&header(0x08, 0x41, 0)]), Err(Dropped::Encrypted));
-        assert_eq!(wlan(&[&header(0x88, 0x01, 0), &[0x80, 0]]), Err(Dropped::Aggregated));
-        let fragment = |got| match got {
-            Err(Dropped::Malformed { layer: Layer::Link, why }) => why.contains("fragments"),
-            _ => false,
+    fn an_encrypted_body_is_not_looked_into() {
+        for header in [header(0x08, 0x41, 0), header(0x88, 0x45, 0x11)] {
+            assert_eq!(wlan(&[&header, &[0x80, 0]]), Err(Dropped::Encrypted));
+        }
+    }
+
+    /// What a whole frame gives.
+    fn decoded(frame: &[u8]) -> Result<Decoded<'_>, Dropped> {
+        decode(Payload::whole(frame), Added::default(), Depth::FULL)
+    }
+
+    #[test]
+    fn a_body_of_several_frames() {
+        let (address4, ht) = ([2, 0, 0, 0, 0, 4], [1, 2, 3, 4]);
+        let subframe = [&[0; 13][..], &[30], &SNAP, &IPV4].concat();
+        let frames: [&[&[u8]]; 2] = [
+            &[&header(0x88, 0x01, 0x10), &[0x80, 0], &subframe],
+            &[&header(0x88, 0x83, 0x10), &address4, &[0x87, 0], &ht, &subframe, &[1, 2, 3, 4]],
+        ];
+        for frame in frames.map(<[_]>::concat) {
+            let got = decoded(&frame);
+            let Ok(Decoded::Aggregate(got)) = got else { panic!("several frames, not {got:?}") };
+            let got: Vec<_> = got.subframes().collect();
+            assert!(matches!(got[..], [Ok(Decoded::Datagram(_))]), "{got:?}");
+        }
+    }
+
+    #[test]
+    fn a_fragment_says_of_what_it_is_one() {
+        let mut header = header(0x88, 0x05, 0xb2);
+        header[4..10].copy_from_slice(&[2, 0, 0, 0, 0, 1]);
+        header[10..16].copy_from_slice(&[2, 0, 0, 0, 0, 2]);
+        header[23] = 0xfa;
+        let first = LinkFragment {
+            transmitter: [2, 0, 0, 0, 0, 2],
+            receiver: [2, 0, 0, 0, 0, 1],
+            tid: Some(7),
+            sequence: 0xfab,
+            number: 2,
+            more: true,
+            aggregate: false,
+            payload: Payload::whole(b"part"),
         };
-        assert!(fragment(wlan(&[&header(0x08, 0x05, 0x10)])), "the first");
-        assert!(fragment(wlan(&[&header(0x08, 0x01, 0x11)])), "the second");
+        let frame = [&header[..], &[0x07, 0], b"part"].concat();
+        assert_eq!(decoded(&frame), Ok(Decoded::LinkFragment(first)));
+        // Of an A-MSDU, and the last one.
+        header[1] = 0x01;
+        let frame = [&header[..], &[0x87, 0], b"part"].concat();
+        let last = LinkFragment { more: false, aggregate: true, ..first };
+        assert_eq!(decoded(&frame), Ok(Decoded::LinkFragment(last)));
+        // Without QoS, and with all that a capture adds.
+        header[0] = 0x08;
+        let frame = [&header[..], b"part", &[0xee; 4]].concat();
+        let added = Added { padding: true, fcs: true };
+        let got = decode(Payload::whole(&frame), added, Depth::FULL);
+        let plain = LinkFragment { tid: None, aggregate: false, ..last };
+        assert_eq!(got, Ok(Decoded::LinkFragment(plain)));
+    }
+
+    #[test]
+    fn a_frame_check_sequence_is_found_where_nobody_tells() {
+        let fragment = header(0x08, 0x05, 0x10);
+        let frame = [&fragment[..], b"part", &[0x44, 0x42, 0x8f, 0xe9]].concat();
+        let Ok(Decoded::LinkFragment(got)) = decoded(&frame) else { panic!("a fragment") };
+        assert_eq!(got.payload, Payload::whole(b"part"));
     }
 
     #[test]

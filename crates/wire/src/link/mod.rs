@@ -4,9 +4,11 @@
 //! PPP, or IP. A new link type is a constant in `link_type.rs`, a file here, and an arm of
 //! [`decode`].
 
+pub(crate) mod amsdu;
 pub(crate) mod ethernet;
 pub(crate) mod ethertype;
-mod ieee80211;
+mod fcs;
+pub(crate) mod ieee80211;
 mod llc;
 mod mpls;
 mod nflog;
@@ -41,7 +43,7 @@ pub(crate) fn decode<'a>(
         LinkType::PPP | LinkType::PPP_HDLC => ppp::decode(frame, depth),
         LinkType::C_HDLC => ppp::decode_cisco(frame, depth),
         LinkType::PPP_ETHER => ppp::decode_session(frame, depth),
-        LinkType::IEEE802_11 => ieee80211::decode(frame, ieee80211::Padding::None, depth),
+        LinkType::IEEE802_11 => ieee80211::decode(frame, ieee80211::Added::default(), depth),
         LinkType::IEEE802_11_RADIOTAP => radiotap::decode(frame, depth),
         LinkType::PPI => ppi::decode(frame, depth),
         LinkType::NFLOG => nflog::decode(frame, depth),

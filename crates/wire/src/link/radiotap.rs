@@ -1,6 +1,6 @@
 //! The radiotap header in front of an 802.11 frame (<https://www.radiotap.org>).
 
-use super::ieee80211::{self, Padding};
+use super::ieee80211::{self, Added};
 use crate::depth::Depth;
 use crate::{Decoded, Dropped, Layer, Payload};
 
@@ -22,6 +22,8 @@ mod present {
     pub(super) const MORE: u32 = 1 << 31;
 }
 
+/// In the flags: a frame check sequence at the end.
+const FCS: u8 = 0x10;
 /// In the flags: padding between the 802.11 header and its body.
 const DATA_PAD: u8 = 0x20;
 
@@ -35,11 +37,9 @@ pub(super) fn decode<'a>(frame: Payload<'a>, depth: Depth) -> Result<Decoded<'a>
     }
     let rest = frame.after(u32::from(length), Layer::Link)?;
     let header = frame.bytes.get(..usize::from(length)).unwrap_or_default();
-    let padding = match flags(header) {
-        Some(flags) if flags & DATA_PAD != 0 => Padding::ToFour,
-        _ => Padding::None,
-    };
-    ieee80211::decode(rest, padding, depth)
+    let flags = flags(header).unwrap_or(0);
+    let added = Added { padding: flags & DATA_PAD != 0, fcs: flags & FCS != 0 };
+    ieee80211::decode(rest, added, depth)
 }
 
 /// The flags field, where the header has one.
@@ -97,6 +97,18 @@ mod tests {
         assert_eq!(radiotap(&words, &pad), Ok(IpVersion::V4));
         // The bit without the field's presence is another field's.
         assert_eq!(radiotap(&[0, 0, 9, 0, 4, 0, 0, 0, 0x20], &[]), Ok(IpVersion::V4));
+    }
+
+    #[test]
+    fn a_frame_check_sequence_is_no_part_of_a_fragment() {
+        // A data frame with fragments to follow, its body "abcd" and four bytes that check nothing.
+        let fragment = [&[0x08, 0x05][..], &[0; 22], b"abcd", &[1, 2, 3, 4]].concat();
+        for (flags, want) in [(0x10, &b"abcd"[..]), (0x00, b"abcd\x01\x02\x03\x04")] {
+            let frame = [&[0, 0, 9, 0, 2, 0, 0, 0, flags][..], &fragment].concat();
+            let got = decode(Payload::whole(&frame), Depth::FULL);
+            let Ok(Decoded::LinkFragment(got)) = got else { panic!("a fragment, not {got:?}") };
+            assert_eq!(got.payload, Payload::whole(want));
+        }
     }
 
     #[test]
