@@ -89,9 +89,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SECONDS", help_heading = ENGINE)]
     pub(crate) idle_timeout: Option<u64>,
 
-    /// Threads; this version follows connections in one, and the output is the same for any number
-    #[arg(long, value_name = "N", default_value_t = 1, help_heading = ENGINE)]
-    pub(crate) workers: usize,
+    /// Threads that follow connections and write; as many as there are cores unless this is given, at most
+    /// as -f and 64. The output is the same for any number
+    #[arg(long, value_name = "N", help_heading = ENGINE)]
+    pub(crate) workers: Option<usize>,
 
     /// Most connections held at once; the least recently active ones are ended and written. Each of 64
     /// parts of the connections gets a 64th, at least 1

@@ -3,6 +3,7 @@
 use crate::args::{self, Args};
 use capture::Inputs;
 use sink::{Format, GapStyle, OutputConfig};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ pub(crate) struct Config {
     pub(crate) inputs: Inputs,
     pub(crate) filter: Option<String>,
     pub(crate) engine: flow::Config,
+    /// Threads that follow connections; 1 is the one that reads.
+    pub(crate) workers: usize,
     pub(crate) output: OutputConfig,
     pub(crate) summary_json: Option<PathBuf>,
     pub(crate) quiet: bool,
@@ -42,6 +45,7 @@ pub(crate) fn action(args: Args) -> Result<Action, String> {
     }
     Ok(Action::Read(Box::new(Config {
         engine: engine(&args)?,
+        workers: workers(&args)?,
         output: output(&args, inputs.len() > 1)?,
         inputs,
         filter: args.filter,
@@ -94,8 +98,18 @@ fn output(args: &Args, several_inputs: bool) -> Result<OutputConfig, String> {
     })
 }
 
+/// As many as there are cores, unless told. Each opens files, so there are at most `-f`. The console
+/// has one order, which one worker keeps.
+fn workers(args: &Args) -> Result<usize, String> {
+    at_least_one("--workers", args.workers.unwrap_or(1))?;
+    if args.write_to_console && !args.dry_run {
+        return Ok(1);
+    }
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    Ok(args.workers.unwrap_or(cores).min(args.max_file_desc).min(flow::SHARDS))
+}
+
 fn engine(args: &Args) -> Result<flow::Config, String> {
-    at_least_one("--workers", args.workers)?;
     let overlap = match args.overlap {
         args::Overlap::First => flow::Overlap::First,
         args::Overlap::Last => flow::Overlap::Last,

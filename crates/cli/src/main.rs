@@ -8,6 +8,7 @@ mod config;
 mod notes;
 mod progress;
 mod run;
+mod workers;
 
 use args::Args;
 use clap::error::ErrorKind;

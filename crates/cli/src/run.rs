@@ -3,12 +3,13 @@
 use crate::config::Config;
 use crate::notes::Notes;
 use crate::progress::{Progress, say};
+use crate::workers::{Done, Halted, Workers};
 use crate::{FAILED, INCOMPLETE, USAGE};
 use anyhow::Context;
 use capture::{Filter, Input, Packet, Reader, Verdict};
-use flow::{Engine, Reason, Source};
-use sink::{InputSummary, Output, OutputConfig, SinkError, Summary};
-use std::io::{self, Write, stderr, stdout};
+use flow::{Books, Intake, Reason, Source, Totals};
+use sink::{InputSummary, OutputConfig, Summary};
+use std::io::{self, Write, stdout};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -60,33 +61,27 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<Status> {
     let progress = Progress::new(length, config.quiet, config.output.console);
     let mut run = Run {
         config,
-        engine: Engine::new(config.engine),
-        output: Output::new(&config.output, Box::new(stdout()), Box::new(stderr())),
+        intake: Intake::new(&config.engine),
+        workers: None,
         filter: config.filter.as_deref().map(Filter::new),
         notes: Notes::new(progress, config.verbose),
         done: 0,
         clock: Timestamp::default(),
     };
     let mut inputs: Vec<(&Input, Progressed)> = Vec::with_capacity(config.inputs.len());
-    let result = run.read_all(&mut inputs);
+    let filter_is_right = run.read_all(&mut inputs)?;
+    let sums = run.finish();
     run.notes.progress().finish();
-    match result {
-        Ok(true) => run.report(inputs, started, !config.quiet),
-        Ok(false) => Ok(Status::Filter),
+    if !filter_is_right {
+        return Ok(Status::Filter);
+    }
+    let aloud = !config.quiet && sums.written.is_ok();
+    let status = run.report(&sums, inputs, started, aloud)?;
+    match sums.written {
+        Ok(()) => Ok(status),
         // Whoever read the console has had enough.
-        Err(error) if error.is_closed_pipe() => {
-            run.report(inputs, started, false)?;
-            Ok(Status::Complete)
-        }
-        Err(error) => {
-            // Other connections' bytes can still be written, unless there is no room for any. What fails
-            // now is of no news.
-            if !error.is_disk_full() {
-                let _ = run.output.finish();
-            }
-            run.report(inputs, started, false)?;
-            Err(error.into())
-        }
+        Err(error) if error.is_closed_pipe() => Ok(Status::Complete),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -122,8 +117,9 @@ const LOOK_EVERY: u64 = 8192;
 /// A run under way.
 struct Run<'a> {
     config: &'a Config,
-    engine: Engine<u32>,
-    output: Output,
+    intake: Intake,
+    /// There are none before an input turned out to be readable.
+    workers: Option<Workers>,
     filter: Option<Filter>,
     notes: Notes,
     /// Bytes of the inputs that were read to their end.
@@ -133,22 +129,21 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    /// Reads the inputs in order and closes the connections. `false` where the filter is wrong: then
-    /// nothing was created.
-    fn read_all(&mut self, inputs: &mut Vec<(&'a Input, Progressed)>) -> Result<bool, SinkError> {
-        let mut first = true;
+    /// Reads the inputs in order, until workers halt. `false` where the filter is wrong: then nothing was
+    /// created.
+    fn read_all(&mut self, inputs: &mut Vec<(&'a Input, Progressed)>) -> anyhow::Result<bool> {
         for input in &self.config.inputs {
             let mut became = Progressed::default();
             let mut read = Ok(());
             match input.open() {
                 Ok(mut reader) => {
-                    if std::mem::take(&mut first) {
+                    if self.workers.is_none() {
                         // Asking waits for the first packet, on a pipe.
                         let link = self.filter.as_ref().and_then(|_| reader.link_hint());
                         if !self.filter_is_right(link) {
                             return Ok(false);
                         }
-                        self.output.prepare()?;
+                        self.workers = Some(Workers::start(self.config)?);
                         self.note_time_zone();
                     }
                     self.notes
@@ -165,14 +160,23 @@ impl<'a> Run<'a> {
             }
             self.done += became.bytes;
             inputs.push((input, became));
-            read?;
+            if read == Err(Halted) {
+                return Ok(true);
+            }
         }
-        if first && !self.filter_is_right(None) {
-            return Ok(false);
-        }
-        self.engine.finish(&mut self.output)?;
-        self.output.finish()?;
-        Ok(true)
+        Ok(self.workers.is_some() || self.filter_is_right(None))
+    }
+
+    /// The input has ended: what became of everything.
+    fn finish(&mut self) -> Done {
+        self.intake.finish();
+        let mut done = match self.workers.take() {
+            Some(workers) => workers.finish(),
+            None => Done { books: Books::default(), totals: Totals::default(), written: Ok(()) },
+        };
+        done.books += self.intake.books();
+        self.intake.add_to(&mut done.totals);
+        done
     }
 
     /// Says so where names cannot have local times.
@@ -205,12 +209,12 @@ impl<'a> Run<'a> {
         input: &Input,
         reader: &mut Reader,
         became: &mut Progressed,
-    ) -> Result<(), SinkError> {
+    ) -> Result<(), Halted> {
         let streams = input.length().is_none();
         loop {
             if streams && !reader.has_next() {
                 // The next packet may be long in coming.
-                self.output.flush()?;
+                self.workers.as_mut().map_or(Ok(()), Workers::flush)?;
             }
             match reader.next_packet() {
                 Ok(Some(packet)) => self.take(input, &packet)?,
@@ -223,50 +227,63 @@ impl<'a> Run<'a> {
             }
             if reader.packets().is_multiple_of(LOOK_EVERY) {
                 let bytes = self.done + reader.bytes_read();
-                self.notes.progress().show(bytes, self.engine.connections());
+                let connections = self.workers.as_ref().map_or(0, Workers::connections);
+                self.notes.progress().show(bytes, connections);
             }
         }
         Ok(())
     }
 
-    /// Takes one packet through the filter into the engine.
-    fn take(&mut self, input: &Input, packet: &Packet<'_>) -> Result<(), SinkError> {
+    /// Takes one packet through the filter and the intake to the workers.
+    fn take(&mut self, input: &Input, packet: &Packet<'_>) -> Result<(), Halted> {
         let Some(link) = packet.link.filter(|link| link.is_known()) else {
             self.set_aside_unknown(input, packet);
             return Ok(());
         };
-        if let Some(filter) = &mut self.filter {
-            match filter.matches(link, packet.bytes, packet.wire_len) {
-                Verdict::Match => {}
-                Verdict::NoMatch => {
-                    self.engine.set_aside(Reason::Filtered);
-                    return Ok(());
-                }
-                Verdict::Undefined => {
-                    self.engine.set_aside(Reason::FilterUndefined);
-                    let (name, number) = (input.name(), packet.number);
-                    self.notes.unusable(input.number(), Some(link), || {
-                        format!(
-                            "{name}: packet {number}: the filter has no meaning for link type {link}; \
-                             packets of this type are set aside"
-                        )
-                    });
-                    return Ok(());
-                }
-            }
+        if self.filter.is_some() && !self.passes(input, packet, link) {
+            return Ok(());
         }
         let file = u32::try_from(input.number()).unwrap_or(u32::MAX);
         self.clock = packet.time.unwrap_or(self.clock);
         let source = Source::new(self.clock, packet.number, file);
         let frame = Frame { link, bytes: packet.bytes, wire_len: packet.wire_len };
-        self.engine.handle_packet(source, &frame, &mut self.output)?;
+        let Some(workers) = &mut self.workers else { return Ok(()) };
+        if let Some(arrival) = &self.intake.handle(source, &frame) {
+            workers.take(arrival, packet.block)?;
+        }
+        while let Some(arrival) = self.intake.next_arrival() {
+            workers.take(&arrival, packet.block)?;
+        }
         if self.notes.is_verbose()
-            && let Some(dropped) = self.engine.take_dropped()
+            && let Some(dropped) = self.intake.take_dropped()
         {
             let (name, number) = (input.name(), packet.number);
             self.notes.detail(|| format!("{name}: packet {number}: {dropped}"));
         }
         Ok(())
+    }
+
+    /// Does the filter let a packet pass? If not, it is set aside.
+    fn passes(&mut self, input: &Input, packet: &Packet<'_>, link: LinkType) -> bool {
+        let Some(filter) = &mut self.filter else { return true };
+        match filter.matches(link, packet.bytes, packet.wire_len) {
+            Verdict::Match => true,
+            Verdict::NoMatch => {
+                self.intake.set_aside(Reason::Filtered);
+                false
+            }
+            Verdict::Undefined => {
+                self.intake.set_aside(Reason::FilterUndefined);
+                let (name, number) = (input.name(), packet.number);
+                self.notes.unusable(input.number(), Some(link), || {
+                    format!(
+                        "{name}: packet {number}: the filter has no meaning for link type {link}; \
+                         packets of this type are set aside"
+                    )
+                });
+                false
+            }
+        }
     }
 
     /// A packet whose link type nobody knows.
@@ -276,7 +293,7 @@ impl<'a> Run<'a> {
             Some(_) => Reason::UnknownLink,
             None => Reason::UnknownInterface,
         };
-        self.engine.set_aside(reason);
+        self.intake.set_aside(reason);
         self.notes.unusable(input.number(), packet.link, || match packet.link {
             Some(link) => format!(
                 "{name}: packet {number}: link type {link} is not known; its packets are set aside"
@@ -291,13 +308,13 @@ impl<'a> Run<'a> {
 
     /// Says what the run did.
     fn report(
-        self,
+        &self,
+        sums: &Done,
         mut inputs: Vec<(&'a Input, Progressed)>,
         started: Instant,
         aloud: bool,
     ) -> anyhow::Result<Status> {
         inputs.sort_by_key(|(input, _)| input.number());
-        let (books, totals) = (self.engine.books(), self.engine.totals());
         let listed: Vec<InputSummary<'_>> = inputs
             .iter()
             .map(|(input, became)| InputSummary {
@@ -308,8 +325,12 @@ impl<'a> Run<'a> {
                 problem: became.problem.as_deref(),
             })
             .collect();
-        let summary =
-            Summary { books: &books, totals: &totals, inputs: &listed, elapsed: started.elapsed() };
+        let summary = Summary {
+            books: &sums.books,
+            totals: &sums.totals,
+            inputs: &listed,
+            elapsed: started.elapsed(),
+        };
         if let Some(path) = &self.config.summary_json {
             write_summary(path, &summary.json())
                 .with_context(|| format!("cannot write {}", path.display()))?;

@@ -46,6 +46,7 @@
 #![forbid(unsafe_code)]
 
 mod assembled;
+mod batch;
 mod books;
 mod config;
 mod connection;
@@ -70,13 +71,13 @@ mod table;
 mod tcp;
 mod unpacker;
 
+pub use batch::Batch;
 pub use books::{Books, Limit, Reason, Totals};
 pub use config::{Config, Limits, Overlap};
 pub use connection::Connection;
 pub use engine::Engine;
 pub use intake::Intake;
 pub use key::{Endpoint, FlowKey};
-pub use parcel::Parcel;
 pub use shard::{Arrival, OpenConnections, Opened, SHARDS, Shard};
 pub use shards::Shards;
 pub use sink::{Began, Chunk, Conflict, Ended, Gap, Report, Side, Sink};

@@ -1,11 +1,11 @@
-//! Datagrams on their way to a shard in another thread.
+//! Datagrams on their way to a shard.
 
 use crate::{Arrival, FlowKey, Source};
 use wire::{Body, Payload, Segment, TcpFlags};
 
 /// An [`Arrival`] without its bytes: where they stand in a buffer that is handed over with it.
 #[derive(Clone, Copy, Debug)]
-pub struct Parcel {
+pub(crate) struct Parcel {
     key: FlowKey,
     source: Source,
     serial: u64,
@@ -15,6 +15,8 @@ pub struct Parcel {
     captured: u32,
     len: u32,
     from: u8,
+    /// Its bytes are a copy's.
+    copied: bool,
     header: Header,
 }
 
@@ -28,18 +30,25 @@ enum Header {
 impl Parcel {
     /// The parcel of a datagram whose payload stands in `buffer`; `None` where it stands elsewhere.
     #[inline]
-    pub fn within(arrival: &Arrival<'_>, buffer: &[u8]) -> Option<Self> {
+    pub(crate) fn within(arrival: &Arrival<'_>, buffer: &[u8]) -> Option<Self> {
         let payload = arrival.body.payload().bytes;
+        if payload.is_empty() {
+            return Some(Self::new(arrival, 0, false));
+        }
         let at = payload.as_ptr().addr().wrapping_sub(buffer.as_ptr().addr());
-        let inside = payload.is_empty() || buffer.len().checked_sub(at)? >= payload.len();
-        let at = if payload.is_empty() { 0 } else { at };
-        inside.then(|| Self::at(arrival, at))?
+        let inside = buffer.len().checked_sub(at)? >= payload.len();
+        let at = u32::try_from(at).ok().filter(|_| inside)?;
+        Some(Self::new(arrival, at, false))
     }
 
-    /// The parcel of a datagram whose payload was copied to the place `at` of a buffer; `None` where the
-    /// place is beyond 4 GiB.
-    #[inline]
-    pub fn at(arrival: &Arrival<'_>, at: usize) -> Option<Self> {
+    /// The parcel of a datagram whose payload is copied to the place `at` of another buffer.
+    pub(crate) fn copied(arrival: &Arrival<'_>, at: usize) -> Self {
+        // A batch of datagrams has less than 4 GiB.
+        Self::new(arrival, at as u32, true)
+    }
+
+    #[inline(always)]
+    fn new(arrival: &Arrival<'_>, at: u32, copied: bool) -> Self {
         let payload = arrival.body.payload();
         let header = match arrival.body {
             Body::Message(_) => Header::Message,
@@ -47,22 +56,35 @@ impl Parcel {
                 Header::Tcp { seq, ack, window, flags }
             }
         };
-        Some(Self {
+        Self {
             key: arrival.key,
             source: arrival.source,
             serial: arrival.serial,
-            frames: u32::try_from(arrival.frames).ok()?,
-            at: u32::try_from(at).ok()?,
+            frames: u32::try_from(arrival.frames).unwrap_or(u32::MAX),
+            at,
             captured: payload.captured(),
             len: payload.len,
             from: arrival.from as u8,
+            copied,
             header,
-        })
+        }
+    }
+
+    /// The key of the datagram's flow.
+    #[inline]
+    pub(crate) fn key(&self) -> &FlowKey {
+        &self.key
+    }
+
+    /// Do its bytes stand in the other buffer?
+    #[inline]
+    pub(crate) fn is_copied(&self) -> bool {
+        self.copied
     }
 
     /// The datagram again. What is not in `buffer` was not captured.
     #[inline]
-    pub fn open<'a>(&self, buffer: &'a [u8]) -> Arrival<'a> {
+    pub(crate) fn open<'a>(&self, buffer: &'a [u8]) -> Arrival<'a> {
         let bytes = buffer.get(self.at as usize..).unwrap_or_default();
         let bytes = bytes.get(..self.captured as usize).unwrap_or_default();
         let payload = Payload { bytes, len: self.len };
@@ -117,7 +139,8 @@ mod tests {
                 assert_eq!(format!("{:?}", parcel.open(&buffer)), format!("{arrival:?}"));
                 // Copied elsewhere.
                 let copy = [&[1, 2, 3], arrival.body.payload().bytes].concat();
-                let parcel = Parcel::at(arrival, 3).unwrap();
+                let parcel = Parcel::copied(arrival, 3);
+                assert!(parcel.is_copied());
                 assert_eq!(format!("{:?}", parcel.open(&copy)), format!("{arrival:?}"));
             });
         }

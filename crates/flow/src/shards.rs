@@ -1,8 +1,12 @@
 //! Several shards: all of a run's, or those of one worker.
 
-use crate::{Arrival, Books, Config, Opened, SHARDS, Shard, Sink, Totals};
+use crate::shard::shard_of;
+use crate::{Arrival, Batch, Books, Config, Opened, SHARDS, Shard, Sink, Totals};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+
+/// Datagrams that are looked up together before they are handled. 8 to 32 measured alike.
+const TOGETHER: usize = 16;
 
 /// Every `of`-th of the shards, from the `part`-th on.
 ///
@@ -40,11 +44,46 @@ impl<H: Copy> Shards<H> {
     ) -> Result<(), S::Error> {
         let number = arrival.shard();
         debug_assert_eq!(number % self.of, self.part, "this shard is another thread's");
-        let place = if self.of == 1 { number } else { number / self.of };
+        let place = self.place(number);
         match self.shards.get_mut(place) {
             Some(shard) => shard.handle(arrival, sink),
             None => Ok(()),
         }
+    }
+
+    /// Takes in a batch of datagrams, whose shards must all be among these.
+    ///
+    /// # Errors
+    /// The sink's own. What comes after the datagram that it could not take is left out.
+    pub fn handle_batch<B: AsRef<[u8]>, S: Sink<Handle = H>>(
+        &mut self,
+        batch: &Batch<B>,
+        sink: &mut S,
+    ) -> Result<(), S::Error> {
+        let mut from = 0;
+        while from < batch.len() {
+            let to = batch.len().min(from + TOGETHER);
+            for number in from..to {
+                if let Some(key) = batch.key(number)
+                    && let Some(shard) = self.shards.get(self.place(shard_of(key)))
+                {
+                    shard.warm(key);
+                }
+            }
+            for number in from..to {
+                if let Some(arrival) = batch.arrival(number) {
+                    self.handle(&arrival, sink)?;
+                }
+            }
+            from = to;
+        }
+        Ok(())
+    }
+
+    /// Where a shard is among these.
+    #[inline]
+    fn place(&self, number: usize) -> usize {
+        if self.of == 1 { number } else { number / self.of }
     }
 
     /// The input has ended: closes all connections, in the order of their first packets.

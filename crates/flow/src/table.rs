@@ -245,6 +245,21 @@ impl<H> Table<H> {
         self.keys.find(self.keys.hash(key), has_key(&self.entries, key))
     }
 
+    /// Reads a little of everything that is kept of the newest connection of a key.
+    #[inline]
+    pub(crate) fn warm(&self, key: &FlowKey) {
+        let Some(entry) = self.newest(key).and_then(|index| self.entries.get(index)) else {
+            return;
+        };
+        let [older, newer] = entry.links;
+        let link = |index: u32| self.entries.get(index).map_or(0, |entry| entry.older);
+        let tcp = match entry.transport {
+            Transport::Live(number) => self.live.get(number).map_or(0, Tcp::warm),
+            Transport::Message | Transport::Over(_) => 0,
+        };
+        std::hint::black_box(tcp ^ u64::from(link(older) ^ link(newer)));
+    }
+
     /// The connection of the same key that was opened before the one at `index`.
     #[inline]
     pub(crate) fn older(&self, index: u32) -> Option<u32> {
