@@ -123,7 +123,7 @@ impl Crew {
     /// The crew of one of several workers, with its part of the limits.
     fn new(config: &Config, part: usize, of: usize) -> Self {
         let output = OutputConfig {
-            max_open: (config.output.max_open / of).max(1),
+            max_open: share(config.output.max_open, part, of).max(1),
             write_budget: config.output.write_budget / of,
             ..config.output.clone()
         };
@@ -131,6 +131,7 @@ impl Crew {
         Self { shards: Shards::part(config.engine, part, of), output, failed: None }
     }
 
+    /// Remembers why output failed.
     fn note(&mut self, result: Result<(), SinkError>) -> Result<(), Halted> {
         result.map_err(|error| {
             self.failed.get_or_insert(error);
@@ -166,6 +167,11 @@ impl Crew {
         };
         (self.shards, written)
     }
+}
+
+/// What worker `part` of `of` gets of something that can be counted.
+fn share(all: usize, part: usize, of: usize) -> usize {
+    all / of + usize::from(part < all % of)
 }
 
 /// The only worker, in the thread that reads.

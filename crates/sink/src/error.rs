@@ -1,5 +1,6 @@
 //! Why output cannot go on.
 
+use crate::os;
 use std::io;
 use std::path::PathBuf;
 
@@ -34,6 +35,11 @@ impl SinkError {
     pub fn is_disk_full(&self) -> bool {
         let (Self::File { source, .. } | Self::Console { source, .. }) = self;
         matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
+
+    /// Did opening fail for want of descriptors?
+    pub(crate) fn is_out_of_descriptors(&self) -> bool {
+        matches!(self, Self::File { source, .. } if os::is_out_of_descriptors(source))
     }
 
     /// Did whoever reads standard output stop reading, as `head` does? That is an end, not a failure.

@@ -18,7 +18,6 @@ pub struct FileSink {
     separate_sides: bool,
     metadata: bool,
     store: Store,
-    scratch: Vec<u8>,
 }
 
 impl FileSink {
@@ -30,7 +29,6 @@ impl FileSink {
             separate_sides: config.separate_sides,
             metadata: config.metadata,
             store: Store::new(config.dir.clone(), config.max_open, config.write_budget),
-            scratch: Vec::new(),
         }
     }
 
@@ -71,13 +69,13 @@ impl FileSink {
             number,
             &["-metadata", extension],
         );
-        self.scratch.clear();
+        let mut bytes = Vec::with_capacity(2048);
         if self.formatter.format == Format::Json {
-            metadata::push_json(&mut self.scratch, report, Layout::Lines);
+            metadata::push_json(&mut bytes, report, Layout::Lines);
         } else {
-            metadata::push_text(&mut self.scratch, report, &mut self.namer);
+            metadata::push_text(&mut bytes, report, &mut self.namer);
         }
-        self.store.write_file(&name, &self.scratch)
+        self.store.write_file(name, bytes)
     }
 }
 
@@ -268,12 +266,14 @@ mod tests {
         sink.gap(handle, &http(), &gap(Side::Zero, 0, 5, source(9, 200, 6))).unwrap();
         sink.settled(handle, &http()).unwrap();
         sink.closed(handle, &report(&http())).unwrap();
+        sink.finish().unwrap();
         assert_eq!(read(&dir).into_keys().collect::<Vec<_>>(), [format!("{NAME}-metadata.txt")]);
         // A gap alone is a line where gaps have lines.
         let mut sink = FileSink::new(&OutputConfig { format: Format::Json, ..config });
         let handle = sink.opened(&http()).unwrap();
         sink.gap(handle, &http(), &gap(Side::Zero, 0, 5, source(9, 200, 6))).unwrap();
         sink.closed(handle, &report(&http())).unwrap();
+        sink.finish().unwrap();
         assert!(read(&dir).contains_key(&format!("{NAME}.json")));
     }
 
@@ -301,6 +301,7 @@ mod tests {
             format!("{NAME}_2-metadata.txt"),
             format!("{NAME}_2.txt"),
         ];
+        sink.finish().unwrap();
         assert_eq!(read(&dir).into_keys().collect::<Vec<_>>(), expected);
     }
 
@@ -312,6 +313,7 @@ mod tests {
         let handle = sink.opened(&connection(6, "10.0.0.1:80", "10.0.0.2:40000", 9)).unwrap();
         sink.data(handle, &http(), &chunk(Side::Zero, 0, b"x", source(9, 0, 2))).unwrap();
         sink.closed(handle, &report(&http())).unwrap();
+        sink.finish().unwrap();
         assert_eq!(read(&dir).into_keys().collect::<Vec<_>>(), [format!("{NAME}.txt")]);
     }
 
@@ -328,6 +330,7 @@ mod tests {
         }
         sink.closed(handle, &report(&c)).unwrap();
         let name = "19700101000009-UDP-10.0.0.1.53-10.0.0.1.53.txt".to_owned();
+        sink.finish().unwrap();
         assert_eq!(read(&dir), BTreeMap::from([(name, "ab".to_owned())]));
     }
 }

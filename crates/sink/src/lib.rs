@@ -23,6 +23,7 @@
 //! let handle = output.opened(&telnet)?;
 //! output.data(handle, &telnet, &Chunk { side: Side::Zero, offset: 0, bytes: b"ls\n", source })?;
 //! output.settled(handle, &telnet)?;
+//! output.finish()?;
 //!
 //! let name = "19700101000000-TCP-10.0.0.1.40000-10.0.0.2.23.txt";
 //! assert_eq!(std::fs::read(dir.path().join(name))?, b"ls\n");

@@ -71,7 +71,7 @@ fn where_the_disk_is_full_no_empty_files_are_left_behind() {
         skipped(format!("no way to mount a small file system: {}", probe.err.trim()));
         return;
     }
-    let run = r#""$P" -q -r a.pcap -o full; echo $?; ls full | wc -l; find full -size 0 | wc -l"#;
+    let run = r#""$P" -q -r a.pcap -o full --workers 1; echo $?; ls full | wc -l; find full -size 0 | wc -l"#;
     let outcome = place.shell(&format!("unshare -rm sh -c '{mount}; {run}'"));
     let numbers: Vec<u32> = outcome.out.lines().map(|line| line.trim().parse().unwrap()).collect();
     let [status, files, empty] = numbers[..] else { panic!("{outcome:?}") };

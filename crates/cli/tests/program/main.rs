@@ -27,3 +27,4 @@ mod stories;
 mod summary;
 mod usage;
 mod wlan;
+mod workers;

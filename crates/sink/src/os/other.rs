@@ -3,32 +3,54 @@
 use super::not_a_plain_file;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// Opens a file for appending that this run did not write before. A plain file left by an earlier
-/// run is emptied; a link or anything else is an error.
-///
-/// # Errors
-/// The system's own, or `AlreadyExists` for anything but a plain file.
-pub(crate) fn create(path: &Path) -> io::Result<File> {
-    match OpenOptions::new().append(true).create_new(true).open(path) {
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-        done => return done,
-    }
-    if !path.symlink_metadata()?.is_file() {
-        return Err(not_a_plain_file());
-    }
-    // Appending alone does not give the right to shorten a file here.
-    OpenOptions::new().write(true).truncate(true).open(path)?;
-    append(path)
-}
+/// A directory of files.
+pub(crate) struct Dir(PathBuf);
 
-/// Opens a file for appending that this run created.
-///
-/// # Errors
-/// The system's own.
-pub(crate) fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).open(path)
+impl Dir {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Opens a file for appending that this run did not write before. A plain file left by an earlier
+    /// run is emptied; a link or anything else is an error.
+    ///
+    /// # Errors
+    /// The system's own, or `AlreadyExists` for anything but a plain file.
+    pub(crate) fn create(&mut self, name: &str) -> io::Result<File> {
+        let path = self.0.join(name);
+        match OpenOptions::new().append(true).create_new(true).open(&path) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            done => return done,
+        }
+        if !path.symlink_metadata()?.is_file() {
+            return Err(not_a_plain_file());
+        }
+        // Appending alone does not give the right to shorten a file here.
+        OpenOptions::new().write(true).truncate(true).open(&path)?;
+        self.append(name)
+    }
+
+    /// Opens a file for appending that this run created.
+    ///
+    /// # Errors
+    /// The system's own.
+    pub(crate) fn append(&mut self, name: &str) -> io::Result<File> {
+        OpenOptions::new().append(true).open(self.0.join(name))
+    }
+
+    /// Removes a file that this run created.
+    ///
+    /// # Errors
+    /// The system's own.
+    pub(crate) fn remove(&mut self, name: &str) -> io::Result<()> {
+        std::fs::remove_file(self.0.join(name))
+    }
 }
 
 /// Did opening fail for want of descriptors, so that closing one helps? Not known here; the limit

@@ -1,73 +1,118 @@
 //! Opening files where `open(2)` has its flags.
 
 use super::not_a_plain_file;
-use std::fs::{File, OpenOptions};
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::Errno;
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
-/// Opens a file for appending that this run did not write before. A plain file left by an earlier
-/// run is emptied; a link, a second name of a file, or a special file is an error: names come from
-/// packets, and whoever sent those must not choose what is overwritten.
-///
-/// # Errors
-/// The system's own, or `AlreadyExists` for anything but a plain file.
-pub(crate) fn create(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.append(true).custom_flags(libc::O_NOFOLLOW);
-    match options.clone().create_new(true).open(path) {
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-        done => return done,
+/// A directory of files.
+pub(crate) struct Dir {
+    path: PathBuf,
+    /// Opened with the first file: the system then need not walk the whole path for each.
+    handle: Option<OwnedFd>,
+}
+
+/// What a file gets that is created; the process's mask takes from it.
+const MODE: Mode = Mode::from_raw_mode(0o666);
+
+impl Dir {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self { path, handle: None }
     }
-    let file = open_plain(path)?;
-    file.set_len(0)?;
-    Ok(file)
-}
 
-/// Opens a file for appending that this run created.
-///
-/// # Errors
-/// The system's own (`NotFound` if somebody removed it), or `AlreadyExists` if somebody put something
-/// else in its place.
-pub(crate) fn append(path: &Path) -> io::Result<File> {
-    open_plain(path)
-}
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
 
-fn open_plain(path: &Path) -> io::Result<File> {
-    // O_NONBLOCK: opening a FIFO would wait for a reader.
-    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
-    let file = match OpenOptions::new().append(true).custom_flags(flags).open(path) {
-        Err(e) if is_not_plain(&e) => return Err(not_a_plain_file()),
-        done => done?,
-    };
-    let metadata = file.metadata()?;
-    if metadata.is_file() && metadata.nlink() == 1 { Ok(file) } else { Err(not_a_plain_file()) }
+    /// Opens a file for appending that this run did not write before. A plain file left by an earlier
+    /// run is emptied; a link, a second name of a file, or a special file is an error: names come from
+    /// packets, and whoever sent those must not choose what is overwritten.
+    ///
+    /// # Errors
+    /// The system's own, or `AlreadyExists` for anything but a plain file.
+    pub(crate) fn create(&mut self, name: &str) -> io::Result<File> {
+        match self.open(name, OFlags::CREATE | OFlags::EXCL) {
+            Err(Errno::EXIST) => {}
+            opened => return Ok(opened?),
+        }
+        let file = self.open_plain(name)?;
+        file.set_len(0)?;
+        Ok(file)
+    }
+
+    /// Opens a file for appending that this run created.
+    ///
+    /// # Errors
+    /// The system's own (`NotFound` if somebody removed it), or `AlreadyExists` if somebody put something
+    /// else in its place.
+    pub(crate) fn append(&mut self, name: &str) -> io::Result<File> {
+        self.open_plain(name)
+    }
+
+    /// Removes a file that this run created.
+    ///
+    /// # Errors
+    /// The system's own.
+    pub(crate) fn remove(&mut self, name: &str) -> io::Result<()> {
+        std::fs::remove_file(self.path.join(name))
+    }
+
+    fn open_plain(&mut self, name: &str) -> io::Result<File> {
+        // NONBLOCK: opening a FIFO would wait for a reader.
+        let file = match self.open(name, OFlags::NONBLOCK) {
+            Err(error) if is_not_plain(error) => return Err(not_a_plain_file()),
+            opened => opened?,
+        };
+        let metadata = file.metadata()?;
+        if metadata.is_file() && metadata.nlink() == 1 { Ok(file) } else { Err(not_a_plain_file()) }
+    }
+
+    fn open(&mut self, name: &str, flags: OFlags) -> Result<File, Errno> {
+        let dir = match self.handle.take() {
+            Some(handle) => handle,
+            None => {
+                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+                openat(CWD, &self.path, flags, Mode::empty())?
+            }
+        };
+        let flags = flags | OFlags::WRONLY | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let opened = openat(self.handle.insert(dir).as_fd(), name, flags, MODE);
+        opened.map(File::from)
+    }
 }
 
 /// What `open` says of a link, of a FIFO that nobody reads, of a socket and of a directory. Systems
 /// differ in what they say of a link.
-fn is_not_plain(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(libc::ELOOP | libc::EMLINK | libc::ENXIO | libc::EOPNOTSUPP | libc::EISDIR)
-    )
+fn is_not_plain(error: Errno) -> bool {
+    [Errno::LOOP, Errno::MLINK, Errno::NXIO, Errno::OPNOTSUPP, Errno::ISDIR].contains(&error)
 }
 
 /// Did opening fail for want of descriptors, so that closing one helps?
 pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+    let errno = Errno::from_io_error(error);
+    [Errno::MFILE, Errno::NFILE].iter().any(|&wanted| errno == Some(wanted))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::fs::{CWD, FileType, Mode};
+    use rustix::fs::FileType;
     use std::io::Write;
     use std::os::unix::fs::symlink;
     use tempfile::TempDir;
 
+    fn dir(dir: &TempDir) -> Dir {
+        Dir::new(dir.path().into())
+    }
+
     fn refused(path: &Path) {
-        for opened in [create(path), append(path)] {
+        let mut dir = Dir::new(path.parent().unwrap().into());
+        let name = path.file_name().unwrap().to_str().unwrap();
+        for opened in [dir.create(name), dir.append(name)] {
             let error = opened.unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::AlreadyExists, "{error}");
             assert!(error.to_string().contains("link or a special file"), "{error}");
@@ -76,18 +121,18 @@ mod tests {
 
     #[test]
     fn a_leftover_is_replaced_then_appended_to() {
-        let dir = TempDir::new().unwrap();
-        let path = dir.path().join("a");
+        let temp = TempDir::new().unwrap();
+        let path = temp.path().join("a");
         std::fs::write(&path, "left by an earlier run").unwrap();
-        create(&path).unwrap().write_all(b"one").unwrap();
-        append(&path).unwrap().write_all(b" two").unwrap();
+        dir(&temp).create("a").unwrap().write_all(b"one").unwrap();
+        dir(&temp).append("a").unwrap().write_all(b" two").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"one two");
     }
 
     #[test]
     fn what_is_appended_to_must_be_there() {
-        let dir = TempDir::new().unwrap();
-        let error = append(&dir.path().join("a")).unwrap_err();
+        let temp = TempDir::new().unwrap();
+        let error = dir(&temp).append("a").unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 
@@ -119,7 +164,7 @@ mod tests {
             refused(path);
         }
         // Somebody reads the FIFO, so that opening it succeeds.
-        let read = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::NONBLOCK;
+        let read = OFlags::RDONLY | OFlags::NONBLOCK;
         let _reader = rustix::fs::open(&fifo, read, Mode::empty()).unwrap();
         refused(&fifo);
     }
