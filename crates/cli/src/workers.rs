@@ -34,7 +34,7 @@ pub(crate) struct Done {
 /// Those who follow connections.
 pub(crate) enum Workers {
     /// This thread.
-    Here(Box<Here>),
+    Here(Box<Crew>),
     /// Others.
     Threads(Threads),
 }
@@ -51,9 +51,7 @@ impl Workers {
             first.output.prepare()?;
         }
         match crews.pop() {
-            Some(crew) if crews.is_empty() => {
-                Ok(Self::Here(Box::new(Here { crew, batch: Batch::default() })))
-            }
+            Some(crew) if crews.is_empty() => Ok(Self::Here(Box::new(crew))),
             last => {
                 crews.extend(last);
                 let threads = Threads::start(crews).context("cannot start a thread")?;
@@ -66,7 +64,7 @@ impl Workers {
     #[inline]
     pub(crate) fn take(&mut self, arrival: &Arrival<'_>, block: &Block) -> Result<(), Halted> {
         match self {
-            Self::Here(here) => here.take(arrival, block),
+            Self::Here(crew) => crew.take(arrival),
             Self::Threads(threads) => threads.take(arrival, block),
         }
     }
@@ -74,10 +72,7 @@ impl Workers {
     /// The next datagram may be long in coming: nothing is held back that could be used.
     pub(crate) fn flush(&mut self) -> Result<(), Halted> {
         match self {
-            Self::Here(here) => {
-                here.handle()?;
-                here.crew.flush()
-            }
+            Self::Here(crew) => crew.flush(),
             Self::Threads(threads) => threads.send_all(),
         }
     }
@@ -85,7 +80,7 @@ impl Workers {
     /// Connections held now, those that linger included.
     pub(crate) fn connections(&self) -> usize {
         match self {
-            Self::Here(here) => here.crew.shards.connections(),
+            Self::Here(crew) => crew.shards.connections(),
             Self::Threads(threads) => {
                 threads.crews.iter().map(|c| c.connections.load(Ordering::Relaxed)).sum()
             }
@@ -95,11 +90,7 @@ impl Workers {
     /// The input has ended: closes all connections, and writes everything.
     pub(crate) fn finish(self) -> Done {
         let done = match self {
-            Self::Here(mut here) => {
-                // What this fails with is kept by the crew.
-                let _ = here.handle();
-                vec![here.crew.finish()]
-            }
+            Self::Here(crew) => vec![crew.finish()],
             Self::Threads(threads) => threads.finish(),
         };
         let (mut books, mut totals, mut written) = (Books::default(), Totals::default(), Ok(()));
@@ -112,7 +103,7 @@ impl Workers {
 }
 
 /// Some of the shards, and the output of their connections.
-struct Crew {
+pub(crate) struct Crew {
     shards: Shards<u32>,
     output: Output,
     /// Why nothing more is written.
@@ -137,6 +128,14 @@ impl Crew {
             self.failed.get_or_insert(error);
             Halted
         })
+    }
+
+    #[inline]
+    fn take(&mut self, arrival: &Arrival<'_>) -> Result<(), Halted> {
+        match self.shards.handle(arrival, &mut self.output) {
+            Ok(()) => Ok(()),
+            failed => self.note(failed),
+        }
     }
 
     fn handle(&mut self, batch: &Batch<Block>) -> Result<(), Halted> {
@@ -172,31 +171,6 @@ impl Crew {
 /// What worker `part` of `of` gets of something that can be counted.
 fn share(all: usize, part: usize, of: usize) -> usize {
     all / of + usize::from(part < all % of)
-}
-
-/// The only worker, in the thread that reads.
-pub(crate) struct Here {
-    crew: Crew,
-    batch: Batch<Block>,
-}
-
-impl Here {
-    #[inline]
-    fn take(&mut self, arrival: &Arrival<'_>, block: &Block) -> Result<(), Halted> {
-        if !self.batch.buffer().is_some_and(|buffer| buffer.is(block)) {
-            self.handle()?;
-            self.batch.set_buffer(block.clone());
-        }
-        self.batch.push(arrival);
-        if self.batch.is_full() { self.handle() } else { Ok(()) }
-    }
-
-    /// Handles what is in the batch.
-    fn handle(&mut self) -> Result<(), Halted> {
-        let result = if self.batch.is_empty() { Ok(()) } else { self.crew.handle(&self.batch) };
-        self.batch.clear();
-        result
-    }
 }
 
 /// Workers in threads of their own.

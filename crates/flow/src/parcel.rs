@@ -70,12 +70,6 @@ impl Parcel {
         }
     }
 
-    /// The key of the datagram's flow.
-    #[inline]
-    pub(crate) fn key(&self) -> &FlowKey {
-        &self.key
-    }
-
     /// Do its bytes stand in the other buffer?
     #[inline]
     pub(crate) fn is_copied(&self) -> bool {

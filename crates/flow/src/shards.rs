@@ -1,12 +1,8 @@
 //! Several shards: all of a run's, or those of one worker.
 
-use crate::shard::shard_of;
 use crate::{Arrival, Batch, Books, Config, Opened, SHARDS, Shard, Sink, Totals};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-
-/// Datagrams that are looked up together before they are handled. 8 to 32 measured alike.
-const TOGETHER: usize = 16;
 
 /// Every `of`-th of the shards, from the `part`-th on.
 ///
@@ -60,24 +56,7 @@ impl<H: Copy> Shards<H> {
         batch: &Batch<B>,
         sink: &mut S,
     ) -> Result<(), S::Error> {
-        let mut from = 0;
-        while from < batch.len() {
-            let to = batch.len().min(from + TOGETHER);
-            for number in from..to {
-                if let Some(key) = batch.key(number)
-                    && let Some(shard) = self.shards.get(self.place(shard_of(key)))
-                {
-                    shard.warm(key);
-                }
-            }
-            for number in from..to {
-                if let Some(arrival) = batch.arrival(number) {
-                    self.handle(&arrival, sink)?;
-                }
-            }
-            from = to;
-        }
-        Ok(())
+        batch.arrivals().try_for_each(|arrival| self.handle(&arrival, sink))
     }
 
     /// Where a shard is among these.
@@ -101,6 +80,7 @@ impl<H: Copy> Shards<H> {
             shard.finish_next(open, sink)?;
             queue.extend(shard.next_opened(open).map(|opened| Reverse((opened, i))));
         }
+        self.shards.iter_mut().for_each(Shard::forget_all);
         Ok(())
     }
 

@@ -245,21 +245,6 @@ impl<H> Table<H> {
         self.keys.find(self.keys.hash(key), has_key(&self.entries, key))
     }
 
-    /// Reads a little of everything that is kept of the newest connection of a key.
-    #[inline]
-    pub(crate) fn warm(&self, key: &FlowKey) {
-        let Some(entry) = self.newest(key).and_then(|index| self.entries.get(index)) else {
-            return;
-        };
-        let [older, newer] = entry.links;
-        let link = |index: u32| self.entries.get(index).map_or(0, |entry| entry.older);
-        let tcp = match entry.transport {
-            Transport::Live(number) => self.live.get(number).map_or(0, Tcp::warm),
-            Transport::Message | Transport::Over(_) => 0,
-        };
-        std::hint::black_box(tcp ^ u64::from(link(older) ^ link(newer)));
-    }
-
     /// The connection of the same key that was opened before the one at `index`.
     #[inline]
     pub(crate) fn older(&self, index: u32) -> Option<u32> {
@@ -313,6 +298,11 @@ impl<H> Table<H> {
         older.unwrap_or(NONE)
     }
 
+    /// Forgets all connections.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
     /// Forgets a connection.
     pub(crate) fn remove(&mut self, index: u32) {
         self.unlink(index);
@@ -362,10 +352,12 @@ impl<H> Table<H> {
 
     /// All connections in the order of their first packets.
     pub(crate) fn by_first_packet(&self) -> Vec<u32> {
-        let mut all: Vec<(u64, u32)> =
-            self.entries.iter().map(|(index, entry)| (entry.opened, index)).collect();
-        all.sort_unstable();
-        all.into_iter().map(|(_, index)| index).collect()
+        // Four bytes each: this is when a run holds the most. They are in order but for those in slots that
+        // were used again.
+        let mut all = Vec::with_capacity(self.len());
+        all.extend(self.entries.iter().map(|(index, _)| index));
+        all.sort_by_key(|&index| self.opened(index));
+        all
     }
 
     /// The number of the frame that opened the connection at `index`: each opens one at most.

@@ -2,15 +2,18 @@
 
 use std::ops::{Index, IndexMut};
 
+/// Values in a page: they stay where they are, and no half of a vector stands empty.
+const PAGE: usize = 1024;
+
 /// Values at small numbers; the number of a removed value is given to a later one.
 pub(crate) struct Slab<T> {
-    items: Vec<T>,
+    pages: Vec<Vec<T>>,
     free: Vec<u32>,
 }
 
 impl<T> Default for Slab<T> {
     fn default() -> Self {
-        Self { items: Vec::new(), free: Vec::new() }
+        Self { pages: Vec::new(), free: Vec::new() }
     }
 }
 
@@ -18,32 +21,40 @@ impl<T: Default> Slab<T> {
     /// Keeps `item` and returns its number, which is never `u32::MAX`.
     pub(crate) fn insert(&mut self, item: T) -> u32 {
         if let Some(number) = self.free.pop() {
-            self.items[number as usize] = item;
+            self[number] = item;
             return number;
         }
-        let number = u32::try_from(self.items.len()).ok().filter(|&n| n != u32::MAX);
+        if self.pages.last().is_none_or(|page| page.len() == PAGE) {
+            self.pages.push(Vec::with_capacity(PAGE));
+        }
+        let last = self.pages.len() - 1;
+        let number = last * PAGE + self.pages[last].len();
+        let number = u32::try_from(number).ok().filter(|&n| n != u32::MAX);
         let number = number.expect("no machine holds 2^32 connections, at 200 bytes each");
-        self.items.push(item);
+        self.pages[last].push(item);
         number
     }
 
     /// Takes out what is kept at `number`.
     pub(crate) fn remove(&mut self, number: u32) -> T {
         self.free.push(number);
-        std::mem::take(&mut self.items[number as usize])
+        std::mem::take(&mut self[number])
     }
 }
 
 impl<T> Index<u32> for Slab<T> {
     type Output = T;
+
+    #[inline]
     fn index(&self, number: u32) -> &T {
-        &self.items[number as usize]
+        &self.pages[number as usize / PAGE][number as usize % PAGE]
     }
 }
 
 impl<T> IndexMut<u32> for Slab<T> {
+    #[inline]
     fn index_mut(&mut self, number: u32) -> &mut T {
-        &mut self.items[number as usize]
+        &mut self.pages[number as usize / PAGE][number as usize % PAGE]
     }
 }
 
@@ -59,5 +70,7 @@ mod tests {
         assert_eq!(slab.insert("d"), 1);
         assert_eq!((slab[0], slab[1], slab[2]), ("a", "d", "c"));
         assert_eq!(slab.insert("e"), 3);
+        assert!((4..5000).all(|number| slab.insert("f") == number));
+        assert_eq!((slab[3], slab[4], slab[4999]), ("e", "f", "f"));
     }
 }

@@ -112,13 +112,6 @@ impl Tcp {
         self.is_reset() || self.settled
     }
 
-    /// A number from each of its cache lines.
-    #[inline]
-    pub(crate) fn warm(&self) -> u64 {
-        let [a, b] = &self.streams;
-        a.next ^ a.last_packet ^ b.next ^ b.last_packet ^ self.packets
-    }
-
     /// Bytes held, bookkeeping included.
     pub(crate) fn cost(&self) -> usize {
         self.streams.iter().map(Stream::cost).sum()
