@@ -12,7 +12,7 @@ use sink::{Output, OutputConfig, SinkError};
 use std::io::{stderr, stdout};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
 use std::thread::{Builder, JoinHandle};
 
 /// Batches that wait for a worker: enough to bridge its writing a file, few enough that the blocks which
@@ -147,6 +147,9 @@ impl Crew {
     }
 
     fn flush(&mut self) -> Result<(), Halted> {
+        if self.failed.is_some() {
+            return Err(Halted);
+        }
         let result = self.output.flush();
         self.note(result)
     }
@@ -256,7 +259,7 @@ fn work(
     connections: &AtomicUsize,
     halted: &AtomicBool,
 ) -> (Shards<u32>, Result<(), SinkError>) {
-    for mut batch in batches {
+    while let Some(mut batch) = next(batches, &mut crew) {
         if crew.handle(&batch).is_err() {
             halted.store(true, Ordering::Relaxed);
         }
@@ -266,4 +269,17 @@ fn work(
         let _ = returns.send(batch);
     }
     crew.finish()
+}
+
+/// The next batch. Where it must be waited for, what others could use is passed on before.
+fn next(batches: &Receiver<Batch<Block>>, crew: &mut Crew) -> Option<Batch<Block>> {
+    match batches.try_recv() {
+        Ok(batch) => Some(batch),
+        Err(TryRecvError::Disconnected) => None,
+        Err(TryRecvError::Empty) => {
+            // What this fails with is kept by the crew.
+            let _ = crew.flush();
+            batches.recv().ok()
+        }
+    }
 }

@@ -40,6 +40,14 @@ impl FileSink {
         self.store.prepare()
     }
 
+    /// Writes the files of connections that are over.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn flush(&mut self) -> Result<(), SinkError> {
+        self.store.write_leaving()
+    }
+
     /// Writes what is held of connections that are not over and closes all files.
     ///
     /// # Errors

@@ -36,6 +36,7 @@ mod error;
 mod escape;
 mod files;
 mod format;
+mod leaving;
 mod metadata;
 mod name;
 mod null;

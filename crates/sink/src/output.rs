@@ -107,15 +107,16 @@ impl Output {
         }
     }
 
-    /// Passes on what a console holds back, so that people see it while nothing more comes. Files
-    /// are left as they are.
+    /// Passes on what could be used by others, for the time in which nothing more comes: what a console
+    /// holds back, and the files of connections that are over. Others are left as they are.
     ///
     /// # Errors
-    /// When the console cannot be written to.
+    /// When it cannot be written.
     pub fn flush(&mut self) -> Result<(), SinkError> {
         match self {
             Self::Console(console) => console.flush(),
-            Self::Files(_) | Self::Null(_) => Ok(()),
+            Self::Files(files) => files.flush(),
+            Self::Null(_) => Ok(()),
         }
     }
 

@@ -2,13 +2,13 @@
 //! one write and one close for a file that is small.
 
 use crate::SinkError;
+use crate::leaving::Leaving;
 use crate::os::{self, Dir};
 use crate::recency::Recency;
 use crate::slab::Slab;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
 
 /// A stream writes its bytes when it has so many: enough that a write costs more for its bytes than
 /// for the call, few enough that a hundred busy connections do not fill the budget.
@@ -21,8 +21,8 @@ const HOLE_AT: u64 = WRITE_AT as u64 / 2;
 /// The files of all connections of a worker.
 pub(crate) struct Store {
     /// Where files go.
-    dir: Dir,
-    max_open: usize,
+    pub(crate) dir: Dir,
+    pub(crate) max_open: usize,
     budget: usize,
     /// Memory that counts against the budget, in bytes.
     held: usize,
@@ -31,29 +31,10 @@ pub(crate) struct Store {
     /// Streams by their last bytes.
     recent: Recency,
     /// Streams with an open file, by their last write.
-    open: Recency,
+    pub(crate) open: Recency,
     /// What is written next, and then closed.
-    leaving: Vec<Leaving>,
+    pub(crate) leaving: Vec<Leaving>,
 }
-
-/// A file that is to be written and closed. Few wait, so that their bytes count against no budget.
-struct Leaving {
-    name: Box<str>,
-    bytes: Vec<u8>,
-    file: Option<File>,
-    /// Was it created before, so that the bytes are appended?
-    created: bool,
-}
-
-/// So many files are opened one after the other, then written and closed.
-///
-/// The system lets one thread at a time create a file in a directory. Two workers that create, write and
-/// close one file at a time meet there for every file, and wait by spinning: 1.35 million files took
-/// 13.9 s. In turns of 32, one creates while the other writes.
-const TOGETHER: usize = 32;
-
-/// Held by the worker whose turn it is to create files.
-static TURN: Mutex<()> = Mutex::new(());
 
 /// A connection: all that is left of one whose bytes are written and that says no more.
 #[derive(Default)]
@@ -244,70 +225,6 @@ impl Store {
         self.leave(Leaving { name, bytes, file, created })
     }
 
-    fn leave(&mut self, leaving: Leaving) -> Result<(), SinkError> {
-        self.leaving.push(leaving);
-        // Files that are open already count, too.
-        if self.leaving.len() < TOGETHER.min(self.max_open) { Ok(()) } else { self.write_leaving() }
-    }
-
-    /// Creates, writes and closes what waits for it. Whatever fails, the others are written, unless there
-    /// is no room; the first failure is told.
-    pub(crate) fn write_leaving(&mut self) -> Result<(), SinkError> {
-        let mut leaving = std::mem::take(&mut self.leaving);
-        let (mut from, mut result) = (0, Ok(()));
-        while from < leaving.len() {
-            let rest = &mut leaving[from..];
-            let (opened, error) = self.open_leaving(rest);
-            for gone in &mut rest[..opened] {
-                let full = result.as_ref().is_err_and(SinkError::is_disk_full);
-                let written = if full { self.take_back(gone) } else { self.write_away(gone) };
-                result = result.and(written);
-            }
-            from += opened;
-            if let Some(error) = error {
-                result = result.and(Err(error));
-                from += 1;
-            }
-        }
-        // The list is used again, the bytes are not.
-        leaving.clear();
-        self.leaving = leaving;
-        result
-    }
-
-    /// Opens the files of a list: how many, and why not the next one. Where descriptors are short, those
-    /// before it must be closed first.
-    fn open_leaving(&mut self, leaving: &mut [Leaving]) -> (usize, Option<SinkError>) {
-        while self.open.len() + leaving.len() > self.max_open && self.close_one() {}
-        // Poisoned or not: nothing is kept behind it.
-        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        for (opened, Leaving { name, file, created, .. }) in leaving.iter_mut().enumerate() {
-            if file.is_some() {
-                continue;
-            }
-            match self.open_file(name, *created) {
-                Ok(new) => *file = Some(new),
-                Err(error) if opened > 0 && error.is_out_of_descriptors() => return (opened, None),
-                Err(error) => return (opened, Some(error)),
-            }
-        }
-        (leaving.len(), None)
-    }
-
-    fn write_away(&self, leaving: &mut Leaving) -> Result<(), SinkError> {
-        let Some(mut file) = leaving.file.take() else { return Ok(()) };
-        file.write_all(&leaving.bytes).map_err(|e| self.failed("write", &leaving.name, e))
-    }
-
-    /// There is no room for its bytes: a file that was created for them is taken away again.
-    fn take_back(&mut self, leaving: &mut Leaving) -> Result<(), SinkError> {
-        leaving.file = None;
-        if leaving.created {
-            return Ok(());
-        }
-        self.dir.remove(&leaving.name).map_err(|e| self.failed("remove", &leaving.name, e))
-    }
-
     /// Writes a stream's bytes, the file left open.
     fn write_out(&mut self, id: u32) -> Result<(), SinkError> {
         if self.streams[id].file.is_none() {
@@ -337,7 +254,7 @@ impl Store {
     }
 
     /// Opens a file, closing others where there are too many.
-    fn open_file(&mut self, name: &str, created: bool) -> Result<File, SinkError> {
+    pub(crate) fn open_file(&mut self, name: &str, created: bool) -> Result<File, SinkError> {
         while self.open.len() >= self.max_open && self.close_one() {}
         loop {
             let opened = if created { self.dir.append(name) } else { self.dir.create(name) };
@@ -351,14 +268,15 @@ impl Store {
     }
 
     /// Closes the file least recently written to; `false` when none is open.
-    fn close_one(&mut self) -> bool {
+    pub(crate) fn close_one(&mut self) -> bool {
         let Some(id) = self.open.oldest() else { return false };
         self.open.remove(id);
         self.streams[id].file = None;
         true
     }
 
-    fn failed(&self, action: &'static str, name: &str, source: io::Error) -> SinkError {
+    /// What failed, and where.
+    pub(crate) fn failed(&self, action: &'static str, name: &str, source: io::Error) -> SinkError {
         SinkError::File { action, path: self.dir.path().join(name), source }
     }
 }
@@ -382,6 +300,7 @@ fn lengthen(file: &Option<File>, len: u64) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::leaving::TOGETHER;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
     use std::path::Path;

@@ -115,3 +115,25 @@ fn a_failure_of_one_worker_ends_the_run() {
         assert_eq!(outcome.err.lines().count(), 1, "{outcome:?}");
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn what_is_over_is_written_while_a_pipe_is_silent() {
+    // SYN, SYN-ACK, a request and both FINs; then the pipe stays open and nothing comes.
+    let (c, s) = ("10.0.0.2:40000", SERVER);
+    let frames = [
+        tcp(c, s, SYN, 0, 0, ""),
+        tcp(s, c, SYN | ACK, 0, 1, ""),
+        tcp(c, s, FIN | ACK, 1, 1, "GET /"),
+        tcp(s, c, FIN | ACK, 1, 7, ""),
+    ];
+    let place = Place::with(Capture::all(frames, 1_563_783_090).pcap());
+    for workers in WORKERS {
+        let script = format!(
+            "rm -rf in out; mkfifo in; $P -q -r in -o out --workers {workers} & exec 3>in; cat a.pcap >&3
+            for try in $(seq 600); do [ -n \"$(ls out 2>/dev/null)\" ] && break; sleep 0.1; done
+            cat out/*; exec 3>&-; wait $!"
+        );
+        assert_eq!(place.shell(&script).ends(0).errs("").out, "GET /", "{workers}");
+    }
+}
