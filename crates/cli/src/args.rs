@@ -60,6 +60,10 @@ pub(crate) struct Args {
     #[arg(short, long, help_heading = OUTPUT)]
     pub(crate) json: bool,
 
+    /// Put the files of every N connections in a numbered folder of their own
+    #[arg(long, value_name = "N", help_heading = OUTPUT)]
+    pub(crate) bin_dirs: Option<u32>,
+
     /// How missing bytes show in raw output: not at all, as a marker, or as zero bytes
     #[arg(long, value_enum, default_value_t = Gap::Skip, value_name = "HOW", help_heading = OUTPUT)]
     pub(crate) gap: Gap,

@@ -75,6 +75,7 @@ fn source_is_one(args: &Args) -> Result<(), String> {
 
 fn output(args: &Args, several_inputs: bool) -> Result<OutputConfig, String> {
     at_least_one("-f", args.max_file_desc)?;
+    at_least_one("--bin-dirs", args.bin_dirs.map_or(1, |n| n as usize))?;
     Ok(OutputConfig {
         dir: args.output_dir.clone(),
         console: args.write_to_console,
@@ -92,6 +93,7 @@ fn output(args: &Args, several_inputs: bool) -> Result<OutputConfig, String> {
         },
         utc: args.utc,
         several_inputs,
+        bin_dirs: args.bin_dirs,
         max_open: args.max_file_desc,
         write_budget: mib("--write-buffer", args.write_buffer)?,
         dry_run: args.dry_run,

@@ -1,6 +1,7 @@
 //! One connection as sinks see it.
 
 use crate::key::KeptKey;
+use crate::shard::shard_of;
 use crate::{Endpoint, FlowKey, Side, Source};
 use wire::VlanIds;
 
@@ -40,6 +41,11 @@ impl Connection {
     /// The VLANs that tell it from others with the same ends.
     pub fn vlans(&self) -> VlanIds {
         self.key().vlans()
+    }
+
+    /// The shard that has it, below [`SHARDS`](crate::SHARDS).
+    pub fn shard(&self) -> usize {
+        shard_of(&self.key())
     }
 
     /// The end that is `side`.

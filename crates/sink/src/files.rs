@@ -1,9 +1,11 @@
 //! Connections as files.
 
+use crate::bins::Bins;
 use crate::format::{Format, Formatter, GapBytes};
 use crate::metadata::{self, Layout};
 use crate::name::{Namer, Parts};
 use crate::store::Store;
+use crate::text::push_six_digits;
 use crate::{OutputConfig, SinkError};
 use flow::{Chunk, Connection, Gap, Report, Side, Sink};
 
@@ -18,6 +20,7 @@ pub struct FileSink {
     separate_sides: bool,
     metadata: bool,
     store: Store,
+    bins: Option<Box<Bins>>,
 }
 
 impl FileSink {
@@ -29,6 +32,7 @@ impl FileSink {
             separate_sides: config.separate_sides,
             metadata: config.metadata,
             store: Store::new(config.dir.clone(), config.max_open, config.write_budget),
+            bins: config.bin_dirs.map(|size| Box::new(Bins::new(size))),
         }
     }
 
@@ -68,13 +72,13 @@ impl FileSink {
         }
     }
 
-    fn write_metadata(&mut self, number: u32, report: &Report) -> Result<(), SinkError> {
+    fn write_metadata(&mut self, tag: u32, report: &Report) -> Result<(), SinkError> {
         let extension = self.extension();
         let name = file_name(
             &mut self.namer,
             &report.into(),
             Side::Zero,
-            number,
+            Place::of(self.bins.as_deref(), tag),
             &["-metadata", extension],
         );
         let mut bytes = Vec::with_capacity(2048);
@@ -87,16 +91,38 @@ impl FileSink {
     }
 }
 
-/// The name of a file, `from`'s end first.
+/// What tells the files of a connection from others with the same name.
+#[derive(Clone, Copy)]
+struct Place {
+    folder: Option<u32>,
+    number: u32,
+}
+
+impl Place {
+    /// The place of the connection with this tag in the store: its number, or where there are folders,
+    /// what they know it by.
+    fn of(bins: Option<&Bins>, tag: u32) -> Self {
+        match bins {
+            None => Self { folder: None, number: tag },
+            Some(bins) => Self { folder: Some(bins.folder(tag)), number: bins.suffix(tag) },
+        }
+    }
+}
+
+/// The name of a file, `from`'s end first, in its folder.
 fn file_name(
     namer: &mut Namer,
     parts: &Parts,
     from: Side,
-    number: u32,
+    place: Place,
     endings: &[&str],
 ) -> Box<str> {
     let mut name = Vec::with_capacity(96);
-    namer.push(&mut name, parts, from, number);
+    if let Some(folder) = place.folder {
+        push_six_digits(&mut name, folder);
+        name.push(b'/');
+    }
+    namer.push(&mut name, parts, from, place.number);
     for ending in endings {
         name.extend_from_slice(ending.as_bytes());
     }
@@ -108,7 +134,12 @@ impl Sink for FileSink {
     type Error = SinkError;
 
     fn opened(&mut self, connection: &Connection) -> Result<u32, SinkError> {
-        Ok(self.store.insert(self.namer.number(connection)))
+        let number = self.namer.number(connection);
+        let tag = match &mut self.bins {
+            None => number,
+            Some(bins) => bins.number(connection, number),
+        };
+        Ok(self.store.insert(tag))
     }
 
     fn data(
@@ -118,8 +149,9 @@ impl Sink for FileSink {
         chunk: &Chunk<'_>,
     ) -> Result<(), SinkError> {
         let side = self.file_side(connection, chunk.side);
-        let (number, extension) = (self.store.tag(handle), self.extension());
-        let Self { namer, formatter, store, .. } = self;
+        let (tag, extension) = (self.store.tag(handle), self.extension());
+        let Self { namer, formatter, store, bins, .. } = self;
+        let place = || Place::of(bins.as_deref(), tag);
         let room = match formatter.format {
             Format::Raw => chunk.bytes.len(),
             Format::Headers => chunk.bytes.len() + 80,
@@ -129,7 +161,7 @@ impl Sink for FileSink {
         store.append(
             handle,
             side.index(),
-            || file_name(namer, &connection.into(), side, number, &[extension]),
+            || file_name(namer, &connection.into(), side, place(), &[extension]),
             room,
             |buffer| formatter.push_chunk(buffer, connection.first().time, chunk, None),
         )
@@ -137,9 +169,10 @@ impl Sink for FileSink {
 
     fn gap(&mut self, handle: u32, connection: &Connection, gap: &Gap) -> Result<(), SinkError> {
         let side = self.file_side(connection, gap.side);
-        let (number, extension) = (self.store.tag(handle), self.extension());
-        let Self { namer, formatter, store, .. } = self;
-        let name = || file_name(namer, &connection.into(), side, number, &[extension]);
+        let (tag, extension) = (self.store.tag(handle), self.extension());
+        let Self { namer, formatter, store, bins, .. } = self;
+        let place = || Place::of(bins.as_deref(), tag);
+        let name = || file_name(namer, &connection.into(), side, place(), &[extension]);
         match formatter.gap_bytes(gap) {
             GapBytes::None => Ok(()),
             GapBytes::Zeros(len) => store.append_zeros(handle, side.index(), name, len),
@@ -154,10 +187,13 @@ impl Sink for FileSink {
     }
 
     fn closed(&mut self, handle: u32, report: &Report) -> Result<(), SinkError> {
-        let number = self.store.tag(handle);
+        let tag = self.store.tag(handle);
         self.store.remove(handle)?;
         if self.metadata {
-            self.write_metadata(number, report)?;
+            self.write_metadata(tag, report)?;
+        }
+        if let Some(bins) = &mut self.bins {
+            bins.forget(tag);
         }
         Ok(())
     }

@@ -31,6 +31,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod bins;
 mod console;
 mod error;
 mod escape;

@@ -28,6 +28,9 @@ pub struct OutputConfig {
     pub utc: bool,
     /// JSON lines name the input of each packet.
     pub several_inputs: bool,
+    /// Files go to numbered folders of at most so many connections; all to one directory where it is
+    /// `None`.
+    pub bin_dirs: Option<u32>,
     /// Most files open at once; 0 counts as 1.
     pub max_open: usize,
     /// Memory for bytes that wait to be written, in bytes; what is over it is written at once.
@@ -47,6 +50,7 @@ impl Default for OutputConfig {
             gap: GapStyle::Skip,
             utc: false,
             several_inputs: false,
+            bin_dirs: None,
             // As the classic program has it; half of what systems usually allow a process.
             max_open: 500,
             // 64 MiB: some 150 000 small connections under way at once.

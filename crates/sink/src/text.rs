@@ -62,6 +62,14 @@ pub(crate) fn push_json_str(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
+/// Appends a number with zeros in front where it has fewer than six digits.
+pub(crate) fn push_six_digits(out: &mut Vec<u8>, n: u32) {
+    let mut digits = itoa::Buffer::new();
+    let digits = digits.format(n).as_bytes();
+    out.extend(std::iter::repeat_n(b'0', 6_usize.saturating_sub(digits.len())));
+    out.extend_from_slice(digits);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -143,6 +143,7 @@ fn a_limit_that_cannot_be_is_refused() {
         "--max-same-ends",
         "--max-far-ahead",
         "--max-headers",
+        "--bin-dirs",
     ] {
         for value in ["0", "-1", "x", "", "1.5", "99999999999999999999999"] {
             let outcome = place.run_with(&["-r", "a.pcap", option, value, "-o", "out"], b"");

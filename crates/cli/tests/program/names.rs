@@ -1,7 +1,7 @@
 //! What files are called.
 
 use crate::common::*;
-use crate::stories::{CLIENT, SERVER, WEB, WEB_SWAPPED, web};
+use crate::stories::{CLIENT, SERVER, WEB, WEB_SWAPPED, crowd, web};
 
 /// The one file that a single packet makes.
 fn name_of(frame: Vec<u8>) -> String {
@@ -217,4 +217,44 @@ fn vlans_are_told_apart_where_asked_for_and_names_stay_different() {
     assert_eq!(vlan, [line("7"), line("9"), None]);
     let json = place.out("--key vlan -m -j");
     assert!(json[&format!("{name}-metadata.json")].contains("\n\t\"vlan\":\"7\",\n"));
+}
+
+#[test]
+fn many_connections_can_have_folders_of_their_own() {
+    let place = Place::with(crowd(30_000..30_300).pcap());
+    let flat = place.out("-s -m");
+    for (size, options) in [(7, "--workers 1"), (7, "--workers 3 -f 4"), (100, ""), (1, "")] {
+        place
+            .run(&format!("-q -r a.pcap -s -m -o bins --bin-dirs {size} {options}"))
+            .says_nothing();
+        let folders = place.names("bins");
+        assert!(folders.iter().all(|name| name.len() == 7 && name.ends_with('/')), "{folders:?}");
+        let mut all = std::collections::BTreeMap::new();
+        for folder in &folders {
+            let files = place.files(&format!("bins/{folder}"));
+            let connections = files.keys().filter(|name| name.ends_with("-metadata.txt")).count();
+            assert!((1..=size).contains(&connections), "{folder}: {connections}");
+            assert_eq!(files.len(), 3 * connections, "both sides and the metadata");
+            all.extend(files);
+        }
+        assert!(all == flat, "{size} {options}");
+        assert!(folders.len() < 4 * 300 / size + 64, "{}", folders.len());
+        std::fs::remove_dir_all(place.path("bins")).expect("ours");
+    }
+    place.run("-q -c -r a.pcap --bin-dirs 7 -o bins").ends(0);
+    assert!(!place.names(".").contains(&"bins/".to_owned()));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_is_no_folder() {
+    let place = Place::with(web().pcap());
+    for folder in ["out", "elsewhere"] {
+        std::fs::create_dir(place.path(folder)).expect("a new folder");
+    }
+    std::os::unix::fs::symlink(place.path("elsewhere"), place.path("out/000000"))
+        .expect("a new link");
+    let outcome = place.run("-q -r a.pcap -o out --bin-dirs 1000").ends(1);
+    assert!(outcome.err.contains("out/000000/"), "{outcome:?}");
+    assert_eq!(place.names("elsewhere"), Vec::<String>::new());
 }

@@ -131,7 +131,7 @@ fn what_is_over_is_written_while_a_pipe_is_silent() {
     for workers in WORKERS {
         let script = format!(
             "rm -rf in out; mkfifo in; $P -q -r in -o out --workers {workers} & exec 3>in; cat a.pcap >&3
-            for try in $(seq 600); do [ -n \"$(ls out 2>/dev/null)\" ] && break; sleep 0.1; done
+            for try in $(seq 600); do [ -n \"$(cat out/* 2>/dev/null)\" ] && break; sleep 0.1; done
             cat out/*; exec 3>&-; wait $!"
         );
         assert_eq!(place.shell(&script).ends(0).errs("").out, "GET /", "{workers}");

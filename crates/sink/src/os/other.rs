@@ -24,6 +24,9 @@ impl Dir {
     /// The system's own, or `AlreadyExists` for anything but a plain file.
     pub(crate) fn create(&mut self, name: &str) -> io::Result<File> {
         let path = self.0.join(name);
+        if let Some((folder, _)) = name.split_once('/') {
+            std::fs::create_dir_all(self.0.join(folder))?;
+        }
         match OpenOptions::new().append(true).create_new(true).open(&path) {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
             done => return done,

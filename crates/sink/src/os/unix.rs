@@ -1,11 +1,11 @@
 //! Opening files where `open(2)` has its flags.
 
 use super::not_a_plain_file;
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -14,14 +14,23 @@ pub(crate) struct Dir {
     path: PathBuf,
     /// Opened with the first file: the system then need not walk the whole path for each.
     handle: Option<OwnedFd>,
+    /// The folder in it that the last file in one was opened in.
+    folder: Option<(Box<str>, OwnedFd)>,
 }
+
+/// What a folder gets that is created.
+const FOLDER_MODE: Mode = Mode::from_raw_mode(0o777);
+
+/// How a folder is opened. A link to one is none: names come from packets.
+const FOLDER: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// What a file gets that is created; the process's mask takes from it.
 const MODE: Mode = Mode::from_raw_mode(0o666);
 
 impl Dir {
     pub(crate) fn new(path: PathBuf) -> Self {
-        Self { path, handle: None }
+        Self { path, handle: None, folder: None }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -72,16 +81,44 @@ impl Dir {
     }
 
     fn open(&mut self, name: &str, flags: OFlags) -> Result<File, Errno> {
-        let dir = match self.handle.take() {
-            Some(handle) => handle,
-            None => {
-                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-                openat(CWD, &self.path, flags, Mode::empty())?
-            }
+        let (folder, name) = match name.split_once('/') {
+            Some((folder, name)) => (self.folder(folder)?, name),
+            None => (self.handle()?, name),
         };
         let flags = flags | OFlags::WRONLY | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let opened = openat(self.handle.insert(dir).as_fd(), name, flags, MODE);
-        opened.map(File::from)
+        openat(folder, name, flags, MODE).map(File::from)
+    }
+
+    fn handle(&mut self) -> Result<BorrowedFd<'_>, Errno> {
+        let handle = match self.handle.take() {
+            Some(handle) => handle,
+            // This one the user chose, so that it may be a link.
+            None => openat(CWD, &self.path, FOLDER.difference(OFlags::NOFOLLOW), Mode::empty())?,
+        };
+        let handle: &OwnedFd = self.handle.insert(handle);
+        Ok(handle.as_fd())
+    }
+
+    /// A folder in this directory, created when it is missing.
+    fn folder(&mut self, name: &str) -> Result<BorrowedFd<'_>, Errno> {
+        let last = self.folder.take().filter(|(last, _)| **last == *name);
+        let folder = match last {
+            Some(folder) => folder,
+            None => (name.into(), open_folder(self.handle()?, name)?),
+        };
+        let (_, folder) = &*self.folder.insert(folder);
+        Ok(folder.as_fd())
+    }
+}
+
+fn open_folder(dir: BorrowedFd<'_>, name: &str) -> Result<OwnedFd, Errno> {
+    match openat(dir, name, FOLDER, Mode::empty()) {
+        Err(Errno::NOENT) => match mkdirat(dir, name, FOLDER_MODE) {
+            // Another worker may have been faster.
+            Ok(()) | Err(Errno::EXIST) => openat(dir, name, FOLDER, Mode::empty()),
+            Err(error) => Err(error),
+        },
+        opened => opened,
     }
 }
 
