@@ -21,6 +21,9 @@ pub struct FileSink {
     metadata: bool,
     store: Store,
     bins: Option<Box<Bins>>,
+    /// Names are put together here: one that grew in its own allocation would leave the half of that as a
+    /// hole that nothing else fits into.
+    scratch: Vec<u8>,
 }
 
 impl FileSink {
@@ -33,6 +36,7 @@ impl FileSink {
             metadata: config.metadata,
             store: Store::new(config.dir.clone(), config.max_open, config.write_budget),
             bins: config.bin_dirs.map(|size| Box::new(Bins::new(size))),
+            scratch: Vec::new(),
         }
     }
 
@@ -75,6 +79,7 @@ impl FileSink {
     fn write_metadata(&mut self, tag: u32, report: &Report) -> Result<(), SinkError> {
         let extension = self.extension();
         let name = file_name(
+            &mut self.scratch,
             &mut self.namer,
             &report.into(),
             Side::Zero,
@@ -111,22 +116,23 @@ impl Place {
 
 /// The name of a file, `from`'s end first, in its folder.
 fn file_name(
+    name: &mut Vec<u8>,
     namer: &mut Namer,
     parts: &Parts,
     from: Side,
     place: Place,
     endings: &[&str],
 ) -> Box<str> {
-    let mut name = Vec::with_capacity(96);
+    name.clear();
     if let Some(folder) = place.folder {
-        push_six_digits(&mut name, folder);
+        push_six_digits(name, folder);
         name.push(b'/');
     }
-    namer.push(&mut name, parts, from, place.number);
+    namer.push(name, parts, from, place.number);
     for ending in endings {
         name.extend_from_slice(ending.as_bytes());
     }
-    String::from_utf8(name).expect("a name is ASCII").into_boxed_str()
+    str::from_utf8(name).expect("a name is ASCII").into()
 }
 
 impl Sink for FileSink {
@@ -150,7 +156,7 @@ impl Sink for FileSink {
     ) -> Result<(), SinkError> {
         let side = self.file_side(connection, chunk.side);
         let (tag, extension) = (self.store.tag(handle), self.extension());
-        let Self { namer, formatter, store, bins, .. } = self;
+        let Self { namer, formatter, store, bins, scratch, .. } = self;
         let place = || Place::of(bins.as_deref(), tag);
         let room = match formatter.format {
             Format::Raw => chunk.bytes.len(),
@@ -161,7 +167,7 @@ impl Sink for FileSink {
         store.append(
             handle,
             side.index(),
-            || file_name(namer, &connection.into(), side, place(), &[extension]),
+            || file_name(scratch, namer, &connection.into(), side, place(), &[extension]),
             room,
             |buffer| formatter.push_chunk(buffer, connection.first().time, chunk, None),
         )
@@ -170,9 +176,9 @@ impl Sink for FileSink {
     fn gap(&mut self, handle: u32, connection: &Connection, gap: &Gap) -> Result<(), SinkError> {
         let side = self.file_side(connection, gap.side);
         let (tag, extension) = (self.store.tag(handle), self.extension());
-        let Self { namer, formatter, store, bins, .. } = self;
+        let Self { namer, formatter, store, bins, scratch, .. } = self;
         let place = || Place::of(bins.as_deref(), tag);
-        let name = || file_name(namer, &connection.into(), side, place(), &[extension]);
+        let name = || file_name(scratch, namer, &connection.into(), side, place(), &[extension]);
         match formatter.gap_bytes(gap) {
             GapBytes::None => Ok(()),
             GapBytes::Zeros(len) => store.append_zeros(handle, side.index(), name, len),
