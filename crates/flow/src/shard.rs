@@ -5,7 +5,7 @@ use crate::key::FlowKey;
 use crate::outlet::Outlet;
 use crate::table::{Entry, List, Table, TcpView};
 use crate::tcp::{self, Join, Route, Step, Tcp};
-use crate::{Books, Config, Ended, Limit, Side, Sink, Source, Totals};
+use crate::{Books, Chunk, Config, Ended, Limit, Side, Sink, Source, Totals};
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, VecDeque};
 use wire::{Body, Datagram, Payload, Segment, TcpFlags};
@@ -178,6 +178,24 @@ impl<H: Copy> Shard<H> {
         segment: &Segment<'_>,
         sink: &mut S,
     ) -> Result<(), S::Error> {
+        let newest = self.table.newest(&arrival.key);
+        if let Some(index) = newest
+            && self.take_next(index, arrival, segment, sink)?
+        {
+            return Ok(());
+        }
+        self.handle_with_care(newest, arrival, segment, sink)
+    }
+
+    /// Finds or opens the connection of a segment, whatever it is. `newest` is the newest of its key.
+    #[inline(never)]
+    fn handle_with_care<S: Sink<Handle = H>>(
+        &mut self,
+        newest: Option<u32>,
+        arrival: &Arrival<'_>,
+        segment: &Segment<'_>,
+        sink: &mut S,
+    ) -> Result<(), S::Error> {
         // A socket that talks to itself acknowledges its own bytes, not those of another end.
         let own;
         let segment = if arrival.key.ends_are_equal() {
@@ -186,12 +204,6 @@ impl<H: Copy> Shard<H> {
         } else {
             segment
         };
-        let newest = self.table.newest(&arrival.key);
-        if let Some(index) = newest
-            && self.take_next(index, arrival, segment, sink)?
-        {
-            return Ok(());
-        }
         let (known, join) = self.find(newest, arrival, segment);
         let known = self.unless_idle(known, arrival, sink)?;
         let (index, join) = match known {
@@ -224,11 +236,17 @@ impl<H: Copy> Shard<H> {
             return Ok(false);
         }
         entry.note_packet(arrival);
-        let step = step(tcp, arrival, segment, &self.config);
-        let mut out = outlet(entry, &mut self.books, &mut self.totals, sink, arrival.source);
         let was_settled = tcp.is_settled();
-        tcp.take_next(arrival.from, segment, &step, &mut out)?;
-        match tcp.is_over() {
+        tcp.take_next(arrival.from, segment);
+        let over = tcp.is_over();
+        let bytes = segment.payload.bytes;
+        if !bytes.is_empty() {
+            let offset = entry.ledger.add_chunk(arrival.from, bytes.len());
+            let side = entry.connection.side(arrival.from);
+            let chunk = Chunk { side, offset, bytes, source: arrival.source };
+            sink.data(entry.handle, &entry.connection, &chunk)?;
+        }
+        match over {
             false => self.table.touch(index, List::Active),
             true => self.rest(index, was_settled, sink)?,
         }
@@ -247,7 +265,15 @@ impl<H: Copy> Shard<H> {
         self.table.revive(index);
         let Some((entry, Some(tcp))) = self.table.get_mut(index) else { return Ok(()) };
         entry.note_packet(arrival);
-        let step = step(tcp, arrival, segment, &self.config);
+        let limits = &self.config.limits;
+        let step = Step {
+            n: tcp.packets() + 1,
+            frames: arrival.frames,
+            fin: segment.flags.has(TcpFlags::FIN),
+            overlap: self.config.overlap,
+            cap: limits.buffered_per_direction,
+            far_ahead: limits.far_ahead,
+        };
         let (was_settled, cost) = (tcp.is_settled(), tcp.cost());
         let mut out = outlet(entry, &mut self.books, &mut self.totals, sink, arrival.source);
         tcp.handle(arrival.from, segment, join, &step, &mut out)?;
@@ -471,18 +497,6 @@ impl<H: Copy> Shard<H> {
 fn initiator(arrival: &Arrival<'_>, segment: &Segment<'_>) -> usize {
     let answers = segment.flags.has(TcpFlags::SYN) && segment.flags.has(TcpFlags::ACK);
     if arrival.key.ends_are_equal() { 0 } else { arrival.from ^ usize::from(answers) }
-}
-
-/// What every step of the next packet of a connection needs to know.
-fn step(tcp: &Tcp, arrival: &Arrival<'_>, segment: &Segment<'_>, config: &Config) -> Step {
-    Step {
-        n: tcp.packets() + 1,
-        frames: arrival.frames,
-        fin: segment.flags.has(TcpFlags::FIN),
-        overlap: config.overlap,
-        cap: config.limits.buffered_per_direction,
-        far_ahead: config.limits.far_ahead,
-    }
 }
 
 /// The way out of a connection while the packet `now` is handled.

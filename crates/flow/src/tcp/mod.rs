@@ -71,6 +71,8 @@ pub(crate) struct Tcp {
     /// Which ends reset the connection.
     reset: [bool; 2],
     settled: bool,
+    /// Can segments go the [short way](next)?
+    in_order: bool,
     /// Segments up to now, whatever they were made of.
     packets: u64,
     /// The owner's note: the packet since which bytes are held, 0 where none are.
@@ -170,6 +172,7 @@ impl Tcp {
         self.release(step, out)?;
         self.settled = self.streams.iter().all(Stream::is_settled);
         self.streams.iter_mut().for_each(Stream::tidy);
+        self.note_order();
         Ok(())
     }
 
@@ -212,7 +215,9 @@ impl Tcp {
     /// is. `false` when nothing is held.
     pub(crate) fn relieve<S: Sink>(&mut self, out: &mut Outlet<'_, S>) -> Result<bool, S::Error> {
         let larger = usize::from(self.streams[1].cost() > self.streams[0].cost());
-        self.streams[larger].relieve(larger, out)
+        let relieved = self.streams[larger].relieve(larger, out);
+        self.note_order();
+        relieved
     }
 
     /// Nothing more will come: every hole is a gap now. `order` names the ends, side 0 first.

@@ -107,6 +107,8 @@ impl Tombstone {
             plain_syn: Flags::PLAIN_SYN.map(|flag| flags.has(flag)),
             reset: Flags::RESET.map(|flag| flags.has(flag)),
             settled: flags.has(Flags::SETTLED),
+            // The next segment finds out.
+            in_order: false,
             packets: u64::from(self.packets),
             holds_since: 0,
         }
@@ -323,7 +325,9 @@ mod tests {
             packets in 0..9u64,
         ) {
             let streams = [low, high];
-            let mut tcp = Tcp { streams, plain_syn, reset, settled: true, packets, holds_since: 0 };
+            let mut tcp = Tcp {
+                streams, plain_syn, reset, settled: true, in_order: false, packets, holds_since: 0,
+            };
             if let Some(tombstone) = tcp.entomb() {
                 for stream in &mut tcp.streams {
                     if stream.base().is_some() {
