@@ -78,3 +78,144 @@ impl Stream {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::Ledger;
+    use crate::outlet::Outlet;
+    use crate::tcp::{Join, Step};
+    use crate::{Books, Chunk, Connection, Endpoint, FlowKey, Overlap, Side, Sink, Source, Totals};
+    use proptest::prelude::*;
+    use std::convert::Infallible;
+    use wire::Payload;
+
+    /// What came out: who sent it, where it stands, the bytes.
+    type Said = (Side, u64, Vec<u8>);
+
+    #[derive(Default)]
+    struct Recorder(Vec<Said>);
+
+    impl Sink for Recorder {
+        type Handle = ();
+        type Error = Infallible;
+
+        fn opened(&mut self, _: &Connection) -> Result<(), Infallible> {
+            Ok(())
+        }
+
+        fn data(&mut self, _: (), _: &Connection, chunk: &Chunk<'_>) -> Result<(), Infallible> {
+            self.0.push((chunk.side, chunk.offset, chunk.bytes.to_vec()));
+            Ok(())
+        }
+    }
+
+    /// A connection, and whether it takes the short way where it can.
+    struct Way {
+        short: bool,
+        taken: usize,
+        tcp: Tcp,
+        ledger: Ledger,
+        connection: Connection,
+        said: Recorder,
+    }
+
+    impl Way {
+        fn new(short: bool) -> Self {
+            let end = |last| Endpoint { addr: [10, 0, 0, last].into(), port: 9 };
+            let connection =
+                Connection::new(FlowKey::new(6, end(1), end(2)).0, 0, Source::default());
+            let (tcp, ledger, said) = (Tcp::default(), Ledger::default(), Recorder::default());
+            Self { short, taken: 0, tcp, ledger, connection, said }
+        }
+
+        fn take(&mut self, from: usize, segment: &Segment<'_>) {
+            if self.short && self.tcp.is_next(from, segment) {
+                self.taken += 1;
+                self.tcp.take_next(from, segment);
+                let bytes = segment.payload.bytes;
+                if !bytes.is_empty() {
+                    let offset = self.ledger.add_chunk(from, bytes.len());
+                    self.said.0.push((self.connection.side(from), offset, bytes.to_vec()));
+                }
+                return;
+            }
+            let fin = segment.flags.has(TcpFlags::FIN);
+            let n = self.tcp.packets() + 1;
+            let overlap = Overlap::First;
+            let step = Step { n, frames: 1, fin, overlap, cap: 1 << 20, far_ahead: 8 };
+            let (mut books, mut totals) = (Books::default(), Totals::default());
+            let mut out = Outlet {
+                sink: &mut self.said,
+                handle: (),
+                connection: &self.connection,
+                ledger: &mut self.ledger,
+                books: &mut books,
+                totals: &mut totals,
+                now: Source::default(),
+            };
+            self.tcp.handle(from, segment, Join::Plain, &step, &mut out).expect("Infallible");
+        }
+    }
+
+    proptest! {
+        /// The short way and the long one end in the same place, segment by segment.
+        #[test]
+        fn both_ways_lead_to_the_same(
+            steps in prop::collection::vec((0..2usize, 0..8u8, 0..4u32, 0..3u32), 1..80),
+            isn in prop_oneof![Just(5_u32), Just(u32::MAX - 20)],
+        ) {
+            let (mut short, mut long) = (Way::new(true), Way::new(false));
+            // The next number of each end, as the network sees it.
+            let mut next = [isn, isn.wrapping_add(1000)];
+            for (i, (from, kind, len, off)) in steps.into_iter().enumerate() {
+                // A handshake first, then mostly what is next, and now and then what is not.
+                let (from, flags, len) = match (i, kind) {
+                    (0, _) => (0, TcpFlags::SYN, 0),
+                    (1, _) => (1, TcpFlags::SYN | TcpFlags::ACK, 0),
+                    (_, 0) => (from, TcpFlags::FIN | TcpFlags::ACK, len),
+                    (_, 1) if off == 2 => (from, TcpFlags::RST, 0),
+                    _ => (from, TcpFlags::ACK, len),
+                };
+                let seq = match kind {
+                    7 => next[from].wrapping_add(off).wrapping_sub(1),
+                    _ => next[from],
+                };
+                let ack = next[1 - from].wrapping_sub(if kind == 6 { off } else { 0 });
+                let bytes: Vec<u8> = (0..len).map(|k| seq.wrapping_add(k) as u8).collect();
+                let payload = Payload::whole(&bytes);
+                let segment = Segment { seq, ack, flags, window: 0, payload };
+                let counts = flags.has(TcpFlags::SYN) || flags.has(TcpFlags::FIN);
+                if kind != 7 {
+                    next[from] = seq.wrapping_add(len + u32::from(counts));
+                }
+                short.take(from, &segment);
+                long.take(from, &segment);
+                prop_assert_eq!(format!("{:?}", short.tcp), format!("{:?}", long.tcp), "segment {}", i);
+                prop_assert_eq!(&short.said.0, &long.said.0);
+                prop_assert_eq!(format!("{:?}", short.ledger), format!("{:?}", long.ledger));
+            }
+            prop_assert_eq!(long.taken, 0);
+        }
+    }
+
+    #[test]
+    fn a_plain_conversation_goes_the_short_way() {
+        let mut way = Way::new(true);
+        let mut say = |from, flags: TcpFlags, seq, ack, bytes: &[u8]| {
+            let payload = Payload::whole(bytes);
+            way.take(from, &Segment { seq, ack, flags, window: 0, payload });
+        };
+        let (syn, ack, fin) = (TcpFlags::SYN, TcpFlags::ACK, TcpFlags::FIN);
+        say(0, syn, 10, 0, b"");
+        say(1, syn | ack, 50, 11, b"");
+        say(0, ack, 11, 51, b"");
+        say(0, ack, 11, 51, b"GET /");
+        say(1, ack, 51, 16, b"OK");
+        say(1, ack | fin, 53, 16, b"");
+        say(0, ack | fin, 16, 54, b"");
+        say(1, ack, 54, 17, b"");
+        assert_eq!(way.taken, 6, "all but the two SYNs");
+        assert!(way.tcp.is_settled());
+    }
+}
