@@ -45,7 +45,8 @@ impl Workers {
     /// # Errors
     /// The output directory cannot be created, or the system gives no more threads.
     pub(crate) fn start(config: &Config) -> anyhow::Result<Self> {
-        let crews = config.workers.max(1);
+        // Each has a file open at times: none must wait for another's.
+        let crews = config.workers.min(config.output.openable(config.workers)).max(1);
         let mut crews = (0..crews).map(|part| Crew::new(config, part, crews)).collect::<Vec<_>>();
         if let Some(first) = crews.first() {
             first.output.prepare()?;
@@ -114,7 +115,7 @@ impl Crew {
     /// The crew of one of several workers, with its part of the limits.
     fn new(config: &Config, part: usize, of: usize) -> Self {
         let output = OutputConfig {
-            max_open: share(config.output.max_open, part, of).max(1),
+            max_open: share(config.output.openable(of), part, of).max(1),
             write_budget: config.output.write_budget / of,
             ..config.output.clone()
         };

@@ -5,6 +5,7 @@ use crate::console::ConsoleSink;
 use crate::files::FileSink;
 use crate::format::{Format, Formatter, GapStyle};
 use crate::null::NullSink;
+use crate::os;
 use flow::{Chunk, Conflict, Connection, Gap, Report, Sink};
 use std::io::Write;
 use std::path::PathBuf;
@@ -61,6 +62,17 @@ impl Default for OutputConfig {
 }
 
 impl OutputConfig {
+    /// How many files of `max_open` this process can really have open, when `workers` share them: the
+    /// system's bound is for everything a process has open.
+    pub fn openable(&self, workers: usize) -> usize {
+        // The standard streams, an input, what libraries have, and a directory and a folder a worker.
+        let others = 8 + 2 * workers;
+        match os::descriptor_limit() {
+            Some(limit) => self.max_open.min(limit.saturating_sub(others)).max(1),
+            None => self.max_open,
+        }
+    }
+
     /// Are files written, in a directory that is created when it is missing?
     pub fn writes_files(&self) -> bool {
         !self.console && !self.dry_run

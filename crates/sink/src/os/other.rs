@@ -56,6 +56,11 @@ impl Dir {
     }
 }
 
+/// How many descriptors this process may have: not known here.
+pub(crate) fn descriptor_limit() -> Option<usize> {
+    None
+}
+
 /// Did opening fail for want of descriptors, so that closing one helps? Not known here; the limit
 /// given to the program is what counts.
 pub(crate) fn is_out_of_descriptors(_error: &io::Error) -> bool {

@@ -128,6 +128,12 @@ fn is_not_plain(error: Errno) -> bool {
     [Errno::LOOP, Errno::MLINK, Errno::NXIO, Errno::OPNOTSUPP, Errno::ISDIR].contains(&error)
 }
 
+/// How many descriptors this process may have; `None` where there is no bound.
+pub(crate) fn descriptor_limit() -> Option<usize> {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current?;
+    Some(usize::try_from(limit).unwrap_or(usize::MAX))
+}
+
 /// Did opening fail for want of descriptors, so that closing one helps?
 pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
     let errno = Errno::from_io_error(error);
