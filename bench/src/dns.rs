@@ -72,9 +72,7 @@ impl Question {
         message: &mut Vec<u8>,
     ) -> io::Result<()> {
         self.head(message, 0x0100, 0); // recursion desired
-        let number = random.next_u32() as u16;
-        let (from, to) = (self.client, self.server);
-        writer.packet(now, &Datagram { from, to, number, payload: message })
+        send(now, [self.client, self.server], writer, random, message)
     }
 
     fn answer<W: Write>(
@@ -100,9 +98,7 @@ impl Question {
             }
             message.extend(address);
         }
-        let number = random.next_u32() as u16;
-        let (from, to) = (self.server, self.client);
-        writer.packet(now, &Datagram { from, to, number, payload: message })
+        send(now, [self.server, self.client], writer, random, message)
     }
 
     /// The header and the question.
@@ -119,6 +115,18 @@ impl Question {
         message.extend(self.kind.to_be_bytes());
         message.extend([0, 1]);
     }
+}
+
+/// Writes a message from the first end to the second.
+fn send<W: Write>(
+    now: u64,
+    [from, to]: [End; 2],
+    writer: &mut Writer<W>,
+    random: &mut Random,
+    payload: &[u8],
+) -> io::Result<()> {
+    let number = random.next_u32() as u16;
+    writer.packet(now, &Datagram { from, to, number, payload })
 }
 
 #[cfg(test)]

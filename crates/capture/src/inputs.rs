@@ -141,8 +141,8 @@ pub struct Inputs(Vec<Input>);
 impl Inputs {
     /// Puts captures in order. With [`Order::FirstPacket`] standard input, pipes, devices and files
     /// whose packets have no times keep the places where they were given, and files take the others by
-    /// the time of their first packets: equal times as given, and at the end, as given, those that have no packet or cannot
-    /// be read.
+    /// the time of their first packets: equal times as given, and at the end, as given, those that have
+    /// no packet or cannot be read.
     ///
     /// # Errors
     /// Standard input is given twice.

@@ -61,10 +61,10 @@ impl Window {
     #[cold]
     #[inline(never)]
     fn refill(&mut self, wanted: usize) -> io::Result<bool> {
+        let size = wanted.max(self.chunk);
         let buffer = self.bring_to_front();
         if buffer.len() < wanted {
-            let size = wanted.max(self.chunk);
-            self.bring_to_front().resize(size, 0);
+            buffer.resize(size, 0);
         }
         while self.end < wanted {
             if self.read_some()? == 0 {
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tail_moves_bring_to_front_and_positions_stay() {
+    fn the_tail_moves_to_the_front_and_positions_stay() {
         let mut window = numbered(10);
         assert!(window.need(7).unwrap());
         assert_eq!(window.take(7).0, [0, 1, 2, 3, 4, 5, 6]);
