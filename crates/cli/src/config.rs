@@ -118,7 +118,8 @@ fn engine(args: &Args) -> Result<flow::Config, String> {
     };
     let idle = args.idle_timeout.map(Duration::from_secs);
     let vlan_keys = args.key.contains(&args::KeyPart::Vlan);
-    Ok(flow::Config { overlap, idle, vlan_keys, limits: limits(args)? })
+    let limits = limits(args)?;
+    Ok(flow::Config { overlap, idle, vlan_keys, limits, ..flow::Config::default() })
 }
 
 fn limits(args: &Args) -> Result<flow::Limits, String> {

@@ -17,6 +17,7 @@ pub struct Connection {
 impl Connection {
     /// A connection whose first packet is `first` and whose side 0 is `initiator` (0 or 1, an index
     /// into the key's ends).
+    #[inline]
     pub fn new(key: FlowKey, initiator: usize, first: Source) -> Self {
         Self { key: key.into(), first, swapped: initiator != 0 }
     }
@@ -25,12 +26,6 @@ impl Connection {
     #[inline]
     pub fn key(&self) -> FlowKey {
         self.key.get()
-    }
-
-    /// Is this its key?
-    #[inline]
-    pub(crate) fn has_key(&self, key: &FlowKey) -> bool {
-        self.key.is(key)
     }
 
     /// The IP protocol number.

@@ -247,6 +247,14 @@ impl KeptKey {
         })
     }
 
+    /// The IP protocol number.
+    pub(crate) fn protocol(&self) -> u8 {
+        match self {
+            Self::Narrow { protocol, .. } => *protocol,
+            Self::Wide(key) => key.0.protocol,
+        }
+    }
+
     /// Is it this key?
     #[inline]
     pub(crate) fn is(&self, key: &FlowKey) -> bool {
@@ -256,14 +264,6 @@ impl KeptKey {
             }
             (Self::Wide(kept), Kind::Wide(wide)) => kept.0 == *wide,
             _ => false,
-        }
-    }
-
-    /// The IP protocol number.
-    pub(crate) fn protocol(&self) -> u8 {
-        match self {
-            Self::Narrow { protocol, .. } => *protocol,
-            Self::Wide(key) => key.0.protocol,
         }
     }
 }

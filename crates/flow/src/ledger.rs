@@ -4,6 +4,7 @@
 //! grows beyond, or has anything rare to count, is given its own allocation.
 
 use crate::SideStats;
+use crate::varint::{Reader, Writer};
 
 /// What is counted rarely.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,7 +49,7 @@ enum Counts {
 }
 
 /// Small numbers, and none of what is rare.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Few {
     bytes: [u32; 2],
     packets: [u16; 2],
@@ -65,8 +66,9 @@ struct Many {
 
 /// Who sent the last chunk. A type of its own, since what it leaves unused of its byte tells few
 /// counts from many.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 enum Speaker {
+    #[default]
     Nobody,
     End0,
     End1,
@@ -81,11 +83,45 @@ impl Speaker {
 
 impl Default for Ledger {
     fn default() -> Self {
-        let (bytes, none) = ([0; 2], [0; 2]);
-        let few =
-            Few { bytes, packets: none, chunks: none, messages: none, speaker: Speaker::Nobody };
-        Self { counts: Counts::Few(few) }
+        Self { counts: Counts::Few(Few::default()) }
     }
+}
+
+/// Tells many counts from few ones where they are put down.
+const MANY: u64 = 1 << 2;
+
+/// All counts of an end.
+fn counts(stats: &mut SideStats) -> [&mut u64; 13] {
+    let SideStats {
+        packets,
+        chunks,
+        bytes,
+        messages,
+        missing,
+        gaps,
+        retransmitted,
+        out_of_order,
+        overlapping,
+        conflicting,
+        keep_alive,
+        before_start,
+        late,
+    } = stats;
+    [
+        packets,
+        chunks,
+        bytes,
+        messages,
+        missing,
+        gaps,
+        retransmitted,
+        out_of_order,
+        overlapping,
+        conflicting,
+        keep_alive,
+        before_start,
+        late,
+    ]
 }
 
 impl Few {
@@ -189,6 +225,56 @@ impl Ledger {
         }
     }
 
+    /// Puts the counts down in few bytes.
+    pub(crate) fn put(&self, out: &mut Writer<'_>) {
+        match &self.counts {
+            Counts::Few(few) => {
+                out.put(few.speaker as u64);
+                for end in [0, 1] {
+                    out.put(u64::from(few.bytes[end]));
+                    for counts in [&few.packets, &few.chunks, &few.messages] {
+                        out.put(u64::from(counts[end]));
+                    }
+                }
+            }
+            Counts::Many(many) => {
+                out.put(many.speaker as u64 | MANY);
+                let counts = many.ends.map(|mut stats| counts(&mut stats).map(|n| *n));
+                let counts = counts.as_flattened();
+                out.put((0..).zip(counts).fold(0, |set, (i, &n)| set | u64::from(n > 0) << i));
+                counts.iter().filter(|&&n| n > 0).for_each(|&n| out.put(n));
+            }
+        }
+    }
+
+    /// The counts that were put down.
+    pub(crate) fn take(bytes: &mut Reader<'_>) -> Self {
+        let head = bytes.take();
+        let speaker = match head & !MANY {
+            0 => Speaker::Nobody,
+            1 => Speaker::End0,
+            _ => Speaker::End1,
+        };
+        if head & MANY == 0 {
+            let mut few = Few { speaker, ..Few::default() };
+            for end in [0, 1] {
+                few.bytes[end] = bytes.take() as u32;
+                for counts in [&mut few.packets, &mut few.chunks, &mut few.messages] {
+                    counts[end] = bytes.take() as u16;
+                }
+            }
+            return Self { counts: Counts::Few(few) };
+        }
+        let set = bytes.take();
+        let mut ends = [SideStats::default(); 2];
+        for (i, count) in ends.iter_mut().flat_map(counts).enumerate() {
+            if set >> i & 1 == 1 {
+                *count = bytes.take();
+            }
+        }
+        Self { counts: Counts::Many(Box::new(Many { ends, speaker })) }
+    }
+
     /// The counts in their own allocation, moved there if need be.
     fn many(&mut self) -> &mut Many {
         if let Counts::Few(few) = &self.counts {
@@ -205,6 +291,7 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_message_is_an_unbroken_run_of_chunks() {
@@ -253,5 +340,32 @@ mod tests {
         assert_eq!(ledger.add_chunk(1, 1 << 31), 3_500_000_000);
         assert_eq!(ledger.offset(1), 3_500_000_000 + (1 << 31));
         assert_eq!(ledger.stats(1).messages, 17_500);
+    }
+
+    proptest! {
+        #[test]
+        fn counts_come_back(
+            chunks in proptest::collection::vec((0..2usize, 1..90_000usize), 0..9),
+            rare in proptest::collection::vec((0..2usize, any::<u64>()), 0..9),
+        ) {
+            const ALL: [Counter; 9] = [
+                Counter::Missing, Counter::Gaps, Counter::Retransmitted, Counter::OutOfOrder,
+                Counter::Overlapping, Counter::Conflicting, Counter::KeepAlive,
+                Counter::BeforeStart, Counter::Late,
+            ];
+            let mut ledger = Ledger::default();
+            for (end, len) in chunks {
+                ledger.add_packets(end, 3);
+                ledger.add_chunk(end, len);
+            }
+            for ((end, n), counter) in rare.into_iter().zip(ALL) {
+                ledger.add(end, counter, n);
+            }
+            let mut bytes = Vec::new();
+            ledger.put(&mut Writer(&mut bytes));
+            let mut reader = Reader(&bytes);
+            prop_assert_eq!(format!("{:?}", Ledger::take(&mut reader)), format!("{ledger:?}"));
+            prop_assert!(reader.0.is_empty());
+        }
     }
 }

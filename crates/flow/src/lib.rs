@@ -48,10 +48,12 @@
 mod assembled;
 mod batch;
 mod books;
+mod cells;
 mod config;
 mod connection;
 mod defrag;
 mod engine;
+mod entry;
 mod further;
 mod index;
 mod intake;
@@ -70,6 +72,7 @@ mod stats;
 mod table;
 mod tcp;
 mod unpacker;
+mod varint;
 
 pub use batch::Batch;
 pub use books::{Books, Limit, Reason, Totals};

@@ -46,15 +46,6 @@ impl<T> Paged<T> {
         number
     }
 
-    /// Takes a value out.
-    pub(crate) fn remove(&mut self, number: u32) -> Option<T> {
-        let (page, place) = split(number);
-        let value = self.pages.get_mut(page)?.get_mut(place)?.take()?;
-        self.free.push(number);
-        self.len -= 1;
-        Some(value)
-    }
-
     /// Drops a value where it stands.
     pub(crate) fn forget(&mut self, number: u32) {
         let (page, place) = split(number);
@@ -101,11 +92,10 @@ mod tests {
         let mut paged = Paged::default();
         let numbers: Vec<u32> = (0..200).map(|n| paged.insert(n)).collect();
         assert!(numbers.iter().copied().eq(0..200));
-        assert_eq!(
-            (paged.remove(70), paged.remove(70), paged.remove(5000)),
-            (Some(70), None, None)
-        );
-        paged.forget(70);
+        assert_eq!(paged.get(70), Some(&70));
+        for number in [70, 70, 5000] {
+            paged.forget(number);
+        }
         assert_eq!((paged.len(), paged.get(70), paged.get(71)), (199, None, Some(&71)));
         assert_eq!(paged.insert(-1), 70);
         assert_eq!(paged.insert(-2), 200);

@@ -1,11 +1,12 @@
 //! A shard: some of the flow keys, and everything that is kept of their connections.
 
 use crate::connection::Connection;
+use crate::entry::Entry;
 use crate::key::FlowKey;
 use crate::outlet::Outlet;
-use crate::table::{Entry, List, Table, TcpView};
+use crate::table::{Last, List, Table, TcpView};
 use crate::tcp::{self, Join, Route, Step, Tcp};
-use crate::{Books, Chunk, Config, Ended, Limit, Side, Sink, Source, Totals};
+use crate::{Began, Books, Chunk, Config, Ended, Limit, Side, Sink, Source, Totals};
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, VecDeque};
 use wire::{Body, Datagram, Payload, Segment, TcpFlags};
@@ -14,7 +15,7 @@ use wire::{Body, Datagram, Payload, Segment, TcpFlags};
 /// threads share them. Enough for 64 cores; few enough that a 64th of every limit is still useful.
 pub const SHARDS: usize = 64;
 
-/// How many connections of a shard that are over keep all their state for a while.
+/// How many connections of a shard that are over stay awake for a while.
 const FRESH: usize = 16;
 
 /// The shard that a key belongs to.
@@ -72,8 +73,8 @@ pub struct Shard<H> {
     totals: Totals,
     /// Bytes held out of order by all connections, bookkeeping included.
     buffered: usize,
-    /// Connections that are over since not long ago, the newest at the end: nothing is made smaller
-    /// while their last acknowledgements are still to come.
+    /// Connections that are over since not long ago, the newest at the end: none falls asleep while its
+    /// last acknowledgements are still to come.
     fresh: VecDeque<u32>,
     /// The connections that hold them, by the packets with which they last spoke.
     holders: BTreeMap<u64, u32>,
@@ -113,6 +114,9 @@ impl<H: Copy> Shard<H> {
         sink: &mut S,
     ) -> Result<(), S::Error> {
         self.books.count_assigned(arrival.frames);
+        if self.table.count(List::Active) > self.config.awake / SHARDS {
+            self.table.retire();
+        }
         match &arrival.body {
             Body::Tcp(segment) => self.handle_segment(arrival, segment, sink),
             Body::Message(payload) => self.handle_message(arrival, *payload, sink),
@@ -162,10 +166,11 @@ impl<H: Copy> Shard<H> {
         let known = self.table.newest(&arrival.key);
         let index = match self.unless_idle(known, arrival, sink)? {
             Some(index) => index,
-            None => self.open(arrival, arrival.from, false, sink)?,
+            None => self.open(arrival, arrival.from, sink)?,
         };
+        self.table.wake(index);
         self.table.touch(index, List::Active);
-        let Some((entry, _)) = self.table.get_mut(index) else { return Ok(()) };
+        let Some((entry, _)) = self.table.awake(index) else { return Ok(()) };
         entry.note_packet(arrival);
         let mut out = outlet(entry, &mut self.books, &mut self.totals, sink, arrival.source);
         out.data(arrival.from, payload.bytes, arrival.source)?;
@@ -208,8 +213,9 @@ impl<H: Copy> Shard<H> {
         let known = self.unless_idle(known, arrival, sink)?;
         let (index, join) = match known {
             Some(index) => (index, join),
-            None => (self.open(arrival, initiator(arrival, segment), true, sink)?, Join::Plain),
+            None => (self.open(arrival, initiator(arrival, segment), sink)?, Join::Plain),
         };
+        self.table.wake(index);
         if segment.flags.has(TcpFlags::SYN) && (known.is_none() || join == Join::LateSyn) {
             self.learn_initiator(index, initiator(arrival, segment));
         }
@@ -227,9 +233,8 @@ impl<H: Copy> Shard<H> {
         segment: &Segment<'_>,
         sink: &mut S,
     ) -> Result<bool, S::Error> {
-        let Some((entry, Some(tcp))) = self.table.get_mut(index) else { return Ok(false) };
-        if entry.has_older()
-            || arrival.key.ends_are_equal()
+        let Some((entry, tcp)) = self.table.awake_alone(index) else { return Ok(false) };
+        if arrival.key.ends_are_equal()
             || !tcp.is_next(arrival.from, segment)
             || self.config.idle.is_some_and(|idle| entry.was_idle(arrival.source.time, idle))
         {
@@ -262,8 +267,7 @@ impl<H: Copy> Shard<H> {
         join: Join,
         sink: &mut S,
     ) -> Result<(), S::Error> {
-        self.table.revive(index);
-        let Some((entry, Some(tcp))) = self.table.get_mut(index) else { return Ok(()) };
+        let Some((entry, Some(tcp))) = self.table.awake(index) else { return Ok(()) };
         entry.note_packet(arrival);
         let limits = &self.config.limits;
         let step = Step {
@@ -291,7 +295,7 @@ impl<H: Copy> Shard<H> {
     /// Keeps count of what is held, after a connection that cost `before` changed. `serial` is the
     /// number of the packet that it spoke with, if it did.
     fn note_cost(&mut self, index: u32, before: usize, serial: Option<u64>) {
-        let Some((_, Some(tcp))) = self.table.get_mut(index) else { return };
+        let Some((_, Some(tcp))) = self.table.awake(index) else { return };
         let cost = tcp.cost();
         self.buffered = self.buffered - before + cost;
         let spoke = serial.unwrap_or(tcp.holds_since);
@@ -313,7 +317,7 @@ impl<H: Copy> Shard<H> {
     ) -> Result<(), S::Error> {
         while self.buffered > self.config.limits.buffered / SHARDS {
             let Some((_, &index)) = self.holders.first_key_value() else { break };
-            let Some((entry, Some(tcp))) = self.table.get_mut(index) else { break };
+            let Some((entry, Some(tcp))) = self.table.awake(index) else { break };
             let mut out = outlet(entry, &mut self.books, &mut self.totals, sink, now);
             let (was_settled, before) = (tcp.is_settled(), tcp.cost());
             out.limit(Limit::Buffered);
@@ -322,8 +326,9 @@ impl<H: Copy> Shard<H> {
             }
             let settled = tcp.is_settled();
             self.note_cost(index, before, None);
-            if settled && !was_settled {
-                self.rest(index, was_settled, sink)?;
+            match settled && !was_settled {
+                true => self.rest(index, was_settled, sink)?,
+                false => self.table.sleep(index),
             }
         }
         Ok(())
@@ -338,7 +343,7 @@ impl<H: Copy> Shard<H> {
     ) -> (Option<u32>, Join) {
         let Some(newest) = newest else { return (None, Join::Plain) };
         let careful = segment.flags.has(TcpFlags::SYN)
-            || self.table.live(newest).is_none_or(Tcp::is_ending)
+            || self.table.awake_tcp(newest).is_none_or(Tcp::is_ending)
             || self.table.older(newest).is_some();
         if !careful {
             return (Some(newest), Join::Plain);
@@ -371,7 +376,8 @@ impl<H: Copy> Shard<H> {
         sink: &mut S,
     ) -> Result<Option<u32>, S::Error> {
         let Some((index, idle)) = known.zip(self.config.idle) else { return Ok(known) };
-        let Some((entry, _)) = self.table.get_mut(index) else { return Ok(None) };
+        self.table.wake(index);
+        let Some((entry, _)) = self.table.awake(index) else { return Ok(None) };
         if !entry.was_idle(arrival.source.time, idle) {
             return Ok(known);
         }
@@ -384,13 +390,12 @@ impl<H: Copy> Shard<H> {
         &mut self,
         arrival: &Arrival<'_>,
         initiator: usize,
-        tcp: bool,
         sink: &mut S,
     ) -> Result<u32, S::Error> {
         let max = (self.config.limits.connections / SHARDS).max(1);
         while self.table.len() >= max {
-            let oldest = self.table.oldest(List::Lingering).or(self.table.oldest(List::Active));
-            let Some(oldest) = oldest else { break };
+            let mut lists = [List::Lingering, List::Dormant, List::Active].into_iter();
+            let Some(oldest) = lists.find_map(|list| self.table.oldest(list)) else { break };
             self.close_for(Limit::Connections, oldest, sink)?;
         }
         let per_key = self.config.limits.per_key.max(1);
@@ -401,12 +406,12 @@ impl<H: Copy> Shard<H> {
         let connection = Connection::new(arrival.key, initiator, arrival.source);
         self.totals.connections[usize::from(connection.protocol())] += 1;
         let handle = sink.opened(&connection)?;
-        Ok(self.table.insert(connection, arrival.serial, handle, tcp))
+        Ok(self.table.insert(connection, arrival.serial, handle))
     }
 
     /// Rule 2: a SYN says who the initiator is, if nothing went out before.
     fn learn_initiator(&mut self, index: u32, initiator: usize) {
-        let Some((entry, _)) = self.table.get_mut(index) else { return };
+        let Some((entry, _)) = self.table.awake(index) else { return };
         if !entry.initiator_known && !entry.ledger.has_output() {
             entry.connection.set_initiator(initiator);
         }
@@ -420,7 +425,7 @@ impl<H: Copy> Shard<H> {
         was_settled: bool,
         sink: &mut S,
     ) -> Result<(), S::Error> {
-        if let Some((entry, Some(tcp))) = self.table.get_mut(index)
+        if let Some((entry, Some(tcp))) = self.table.awake(index)
             && tcp.is_settled()
             && !was_settled
         {
@@ -430,10 +435,10 @@ impl<H: Copy> Shard<H> {
         if self.fresh.back() != Some(&index) {
             self.fresh.push_back(index);
         }
-        if self.fresh.len() > FRESH
+        if self.fresh.len() > FRESH.min(self.config.awake / SHARDS)
             && let Some(rested) = self.fresh.pop_front()
         {
-            self.table.entomb(rested);
+            self.table.sleep(rested);
         }
         while self.table.count(List::Lingering) > (self.config.limits.lingering / SHARDS).max(1) {
             let Some(oldest) = self.table.oldest(List::Lingering) else { break };
@@ -473,22 +478,36 @@ impl<H: Copy> Shard<H> {
         ended: Ended,
         sink: &mut S,
     ) -> Result<(), S::Error> {
-        // What has a tombstone has nothing left to say.
-        if let Some((entry, Some(tcp))) = self.table.get_mut(index) {
-            self.buffered -= tcp.cost();
-            if tcp.holds_since > 0 {
-                self.holders.remove(&tcp.holds_since);
+        let mut asleep;
+        let (entry, last) = match self.table.awake(index) {
+            Some((entry, tcp)) => (entry, tcp.map_or(Last::Message, Last::Tcp)),
+            None => {
+                asleep = self.table.recall_last(index);
+                let Some((entry, last)) = &mut asleep else { return Ok(()) };
+                (entry, last.as_mut())
             }
-            let order = Side::BOTH.map(|side| entry.connection.index(side));
-            let last = entry.last;
-            let mut out = outlet(entry, &mut self.books, &mut self.totals, sink, last);
-            tcp.finish(order, &mut out)?;
-        }
-        let Some((handle, report)) = self.table.report(index, ended) else { return Ok(()) };
+        };
+        let began = |syn_seen: bool| if syn_seen { Began::Syn } else { Began::MidStream };
+        let (began, ended) = match last {
+            Last::Message => (Began::FirstPacket, ended),
+            Last::Settled { syn_seen } => (began(syn_seen), Ended::Fin),
+            Last::Tcp(tcp) => {
+                self.buffered -= tcp.cost();
+                if tcp.holds_since > 0 {
+                    self.holders.remove(&tcp.holds_since);
+                }
+                let order = Side::BOTH.map(|side| entry.connection.index(side));
+                let now = entry.last;
+                let mut out = outlet(entry, &mut self.books, &mut self.totals, sink, now);
+                tcp.finish(order, &mut out)?;
+                (began(tcp.syn_seen()), tcp.ended().unwrap_or(ended))
+            }
+        };
+        let report = entry.report(began, ended);
         for side in &report.sides {
             self.totals.sides += side;
         }
-        sink.closed(handle, &report)
+        sink.closed(entry.handle, &report)
     }
 }
 

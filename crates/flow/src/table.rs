@@ -1,109 +1,104 @@
 //! The connections of a shard, by key and by age.
+//!
+//! Each has a slot of 40 bytes, by whose number it is known. What else there is of it is kept
+//! beside, awake or asleep: awake as the engine works with it, some 100 bytes and 260 more for TCP; asleep
+//! in the 23 to 64 bytes that it takes when it is put down in the fewest (`entry.rs`, `tcp/asleep.rs`). It
+//! comes back as it was, so that nothing but memory hangs on which of them sleep.
 
+use crate::FlowKey;
+use crate::cells::{Cells, Class};
 use crate::connection::Connection;
+use crate::entry::Entry;
 use crate::index::{KeyIndex, Which};
-use crate::ledger::Ledger;
+use crate::key::KeptKey;
 use crate::paged::Paged;
-use crate::tcp::{Tcp, Tombstone};
-use crate::{Arrival, Began, Ended, FlowKey, Report, Side, Source};
+use crate::tcp::Tcp;
+use crate::varint::{Reader, Writer};
 use std::borrow::Borrow;
-use std::time::Duration;
-use wire::Timestamp;
+use wire::protocol;
 
-/// No entry.
+/// No connection.
 const NONE: u32 = u32::MAX;
 
-/// A connection and what is known of every one. 120 bytes; TCP's own state is kept beside.
+/// Where a connection is.
 #[derive(Debug)]
-pub(crate) struct Entry<H> {
-    pub(crate) connection: Connection,
-    pub(crate) handle: H,
-    pub(crate) ledger: Ledger,
-    pub(crate) last: Source,
-    transport: Transport,
-    /// The number of the frame that opened it.
-    opened: u64,
-    /// Whole seconds, rounded up, by which `last` lies behind the latest time of this connection;
-    /// counted only where time can end it.
-    behind: u16,
-    /// A SYN says who the initiator is, so that no later one can.
-    pub(crate) initiator_known: bool,
-    /// The list it is in.
-    list: List,
-    /// Its neighbours in that list, the older and the newer one.
+struct Slot<H> {
+    key: KeptKey,
+    handle: H,
+    /// Its neighbours in its list, the older and the newer one.
     links: [u32; 2],
     /// The connection of the same key that was opened before it.
     older: u32,
+    /// Its number where it is kept.
+    number: u32,
+    place: Place,
+    list: List,
 }
 
-/// Where what the transport needs is kept.
+/// Where what is known of a connection is kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Transport {
-    /// Nothing is needed: every datagram is a message.
+enum Place {
+    /// Awake; nothing is needed but an [`Entry`]: every datagram is a message.
     Message,
-    /// TCP.
-    Live(u32),
-    /// TCP that is over.
-    Over(u32),
+    /// Awake, and TCP.
+    Tcp,
+    /// Asleep.
+    Asleep(Class),
 }
 
-impl<H> Entry<H> {
-    /// A packet belongs to it.
-    #[inline]
-    pub(crate) fn note_packet(&mut self, arrival: &Arrival<'_>) {
-        self.last = arrival.source;
-        self.ledger.add_packets(arrival.from, arrival.frames);
+impl Place {
+    fn is_asleep(self) -> bool {
+        matches!(self, Self::Asleep(_))
     }
+}
 
-    /// Was another connection of its key opened before it, and is still held?
-    #[inline]
-    pub(crate) fn has_older(&self) -> bool {
-        self.older != NONE
+impl<H> Slot<H> {
+    /// The table in which its key is, if it is the newest of it.
+    fn table(&self) -> Which {
+        let rests = self.list == List::Lingering && self.place.is_asleep();
+        if rests { Which::Remembered } else { Which::Active }
     }
+}
 
-    /// Is a packet of this time later than `idle` after all that came before? To be asked of each
-    /// packet: it notes how far the times step back, so that the next one is not taken for late.
-    ///
-    /// Steps back of more than 18 hours are not measured: until the times are back where they were,
-    /// nothing is late.
-    pub(crate) fn was_idle(&mut self, now: Timestamp, idle: Duration) -> bool {
-        const SECOND: i128 = 1_000_000_000;
-        let quiet = now.nanos_since(self.last.time) - i128::from(self.behind) * SECOND;
-        let lost = self.behind == u16::MAX;
-        self.behind = match u16::try_from(-quiet.div_euclid(SECOND)) {
-            _ if quiet >= 0 => 0,
-            Ok(seconds) if !lost => seconds,
-            _ => u16::MAX,
-        };
-        !lost && quiet > i128::try_from(idle.as_nanos()).unwrap_or(i128::MAX)
-    }
-
-    /// All that is known, now that it has ended.
-    fn report(&self, began: Began, ended: Ended) -> Report {
-        Report {
-            protocol: self.connection.protocol(),
-            vlans: self.connection.vlans(),
-            ends: Side::BOTH.map(|side| self.connection.end(side)),
-            first: self.connection.first(),
-            last: self.last,
-            began,
-            ended,
-            sides: Side::BOTH.map(|side| self.ledger.stats(self.connection.index(side))),
-        }
-    }
+/// A TCP connection that is awake.
+#[derive(Debug)]
+struct Live<H> {
+    entry: Entry<H>,
+    tcp: Tcp,
 }
 
 /// The TCP state of a connection, to look at.
 pub(crate) enum TcpView<'a> {
-    Live(&'a Tcp),
-    Over(Box<Tcp>),
+    Awake(&'a Tcp),
+    Asleep(Box<Tcp>),
 }
 
 impl Borrow<Tcp> for TcpView<'_> {
     fn borrow(&self) -> &Tcp {
         match self {
-            Self::Live(tcp) => tcp,
-            Self::Over(tcp) => tcp,
+            Self::Awake(tcp) => tcp,
+            Self::Asleep(tcp) => tcp,
+        }
+    }
+}
+
+/// What a connection still has to say when it is closed.
+pub(crate) enum Last<T> {
+    /// Nothing: it was made of messages.
+    Message,
+    /// Nothing: its ends said all.
+    Settled { syn_seen: bool },
+    /// What TCP finds missing.
+    Tcp(T),
+}
+
+impl Last<Box<Tcp>> {
+    /// The same, to change.
+    pub(crate) fn as_mut(&mut self) -> Last<&mut Tcp> {
+        match self {
+            Self::Message => Last::Message,
+            &mut Self::Settled { syn_seen } => Last::Settled { syn_seen },
+            Self::Tcp(tcp) => Last::Tcp(tcp),
         }
     }
 }
@@ -111,8 +106,10 @@ impl Borrow<Tcp> for TcpView<'_> {
 /// The lists by age: a connection is in one of them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum List {
-    /// Those that may go on, the least recently active first.
+    /// Those that may go on and spoke last, the least recently active first. They are awake.
     Active,
+    /// Those that may go on and have not spoken since; likewise. They sleep, but for those that hold bytes.
+    Dormant,
     /// Those that are over and wait for stragglers, likewise.
     Lingering,
 }
@@ -130,30 +127,181 @@ const EMPTY: Ends = Ends { oldest: NONE, newest: NONE, len: 0 };
 /// Connections in a slab, found by key, ordered by activity.
 #[derive(Debug)]
 pub(crate) struct Table<H> {
-    entries: Paged<Entry<H>>,
-    live: Paged<Tcp>,
-    over: Paged<Tombstone>,
+    slots: Paged<Slot<H>>,
+    messages: Paged<Entry<H>>,
+    tcps: Paged<Live<H>>,
+    asleep: Cells,
     /// The newest connection of each key.
     keys: KeyIndex,
-    lists: [Ends; 2],
+    lists: [Ends; 3],
+    /// Where connections are put down on their way to a cell.
+    scratch: Vec<u8>,
 }
 
 impl<H> Default for Table<H> {
     fn default() -> Self {
         Self {
-            entries: Paged::default(),
-            live: Paged::default(),
-            over: Paged::default(),
+            slots: Paged::default(),
+            messages: Paged::default(),
+            tcps: Paged::default(),
+            asleep: Cells::default(),
             keys: KeyIndex::default(),
-            lists: [EMPTY; 2],
+            lists: [EMPTY; 3],
+            scratch: Vec::new(),
         }
     }
 }
 
-impl<H> Table<H> {
+/// Who is awake, and who sleeps.
+impl<H: Copy> Table<H> {
+    /// The connection at `index`, to change, with its TCP state where it has one; `None` while it sleeps.
+    #[inline]
+    pub(crate) fn awake(&mut self, index: u32) -> Option<(&mut Entry<H>, Option<&mut Tcp>)> {
+        let slot = self.slots.get(index)?;
+        match slot.place {
+            Place::Tcp => {
+                let Live { entry, tcp } = self.tcps.get_mut(slot.number)?;
+                Some((entry, Some(tcp)))
+            }
+            Place::Message => Some((self.messages.get_mut(slot.number)?, None)),
+            Place::Asleep(_) => None,
+        }
+    }
+
+    /// The same for a TCP connection that is the only one of its key.
+    #[inline]
+    pub(crate) fn awake_alone(&mut self, index: u32) -> Option<(&mut Entry<H>, &mut Tcp)> {
+        let slot = self.slots.get(index)?;
+        if slot.place != Place::Tcp || slot.older != NONE {
+            return None;
+        }
+        let Live { entry, tcp } = self.tcps.get_mut(slot.number)?;
+        Some((entry, tcp))
+    }
+
+    /// The TCP state of the connection at `index`, while it is awake.
+    #[inline]
+    pub(crate) fn awake_tcp(&self, index: u32) -> Option<&Tcp> {
+        let slot = self.slots.get(index)?;
+        match slot.place {
+            Place::Tcp => self.tcps.get(slot.number).map(|live| &live.tcp),
+            Place::Message | Place::Asleep(_) => None,
+        }
+    }
+
+    /// The TCP state of the connection at `index`, awake or not.
+    pub(crate) fn view(&self, index: u32) -> Option<TcpView<'_>> {
+        match self.awake_tcp(index) {
+            Some(tcp) => Some(TcpView::Awake(tcp)),
+            None => Some(TcpView::Asleep(Box::new(self.recall(index)?.1?))),
+        }
+    }
+
+    /// What is known of a connection that sleeps, which it goes on to do.
+    pub(crate) fn recall(&self, index: u32) -> Option<(Entry<H>, Option<Tcp>)> {
+        let (entry, mut bytes) = self.recall_entry(index)?;
+        let tcp = is_tcp(&entry).then(|| Tcp::take(&mut bytes));
+        Some((entry, tcp))
+    }
+
+    /// What is known of a connection that sleeps and is to be closed.
+    pub(crate) fn recall_last(&self, index: u32) -> Option<(Entry<H>, Last<Box<Tcp>>)> {
+        let (entry, mut bytes) = self.recall_entry(index)?;
+        let last = match Tcp::settled_with_syn(&bytes) {
+            _ if !is_tcp(&entry) => Last::Message,
+            Some(syn_seen) => Last::Settled { syn_seen },
+            None => Last::Tcp(Box::new(Tcp::take(&mut bytes))),
+        };
+        Some((entry, last))
+    }
+
+    /// What is known of a connection that sleeps, and the bytes that its TCP state takes.
+    #[inline]
+    fn recall_entry(&self, index: u32) -> Option<(Entry<H>, Reader<'_>)> {
+        let slot = self.slots.get(index)?;
+        let Place::Asleep(class) = slot.place else { return None };
+        let mut bytes = Reader(self.asleep.get(class, slot.number));
+        let entry = Entry::take(slot.key.get(), slot.handle, &mut bytes);
+        Some((entry, bytes))
+    }
+
+    /// Wakes a connection up, if it sleeps. It is to be touched then, or to be removed.
+    #[inline]
+    pub(crate) fn wake(&mut self, index: u32) {
+        if self.slots.get(index).is_some_and(|slot| slot.place.is_asleep()) {
+            self.wake_up(index);
+        }
+    }
+
+    #[inline(never)]
+    fn wake_up(&mut self, index: u32) {
+        let Some((entry, tcp)) = self.recall(index) else { return };
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        if let Place::Asleep(class) = slot.place {
+            self.asleep.forget(class, slot.number);
+        }
+        let table = slot.table();
+        (slot.place, slot.number) = match tcp {
+            Some(tcp) => (Place::Tcp, self.tcps.insert(Live { entry, tcp })),
+            None => (Place::Message, self.messages.insert(entry)),
+        };
+        self.move_key(index, table);
+    }
+
+    /// The least recently active connection is dormant from now on.
+    #[inline(never)]
+    pub(crate) fn retire(&mut self) {
+        let Some(index) = self.oldest(List::Active) else { return };
+        self.unlink(index);
+        self.link(index, List::Dormant);
+        self.sleep(index);
+    }
+
+    /// Lets a connection sleep that is not active, if it can.
+    pub(crate) fn sleep(&mut self, index: u32) {
+        let Some(slot) = self.slots.get_mut(index).filter(|slot| slot.list != List::Active) else {
+            return;
+        };
+        self.scratch.clear();
+        let mut out = Writer(&mut self.scratch);
+        match slot.place {
+            Place::Message => {
+                let Some(entry) = self.messages.get(slot.number) else { return };
+                entry.put(&mut out);
+                self.messages.forget(slot.number);
+            }
+            Place::Tcp => {
+                let live = self.tcps.get(slot.number).filter(|live| live.tcp.can_sleep());
+                let Some(Live { entry, tcp }) = live else { return };
+                entry.put(&mut out);
+                tcp.put(&mut out);
+                self.tcps.forget(slot.number);
+            }
+            Place::Asleep(_) => return,
+        }
+        let table = slot.table();
+        let (class, number) = self.asleep.insert(&self.scratch);
+        (slot.place, slot.number) = (Place::Asleep(class), number);
+        self.move_key(index, table);
+    }
+
+    /// Moves the key of a connection that was in `table` to the one where it belongs now, if the connection
+    /// is the newest of it.
+    fn move_key(&mut self, index: u32, table: Which) {
+        let Some(now) = self.slots.get(index).map(Slot::table).filter(|&now| now != table) else {
+            return;
+        };
+        let Some(hash) = self.hash_at(index) else { return };
+        if self.keys.take(hash, |&i| i == index).is_some() {
+            self.keys.insert(now, hash, index, key_of(&self.slots));
+        }
+    }
+}
+
+impl<H: Copy> Table<H> {
     /// Connections held.
     pub(crate) fn len(&self) -> usize {
-        self.entries.len()
+        self.slots.len()
     }
 
     /// Connections in a list.
@@ -166,89 +314,21 @@ impl<H> Table<H> {
         Some(self.lists[list as usize].oldest).filter(|&index| index != NONE)
     }
 
-    /// The connection at `index`.
-    #[inline]
-    pub(crate) fn get(&self, index: u32) -> Option<&Entry<H>> {
-        self.entries.get(index)
-    }
-
-    /// The same, to change, with its TCP state where it has one that is live.
-    #[inline]
-    pub(crate) fn get_mut(&mut self, index: u32) -> Option<(&mut Entry<H>, Option<&mut Tcp>)> {
-        let entry = self.entries.get_mut(index)?;
-        let tcp = match entry.transport {
-            Transport::Live(number) => self.live.get_mut(number),
-            Transport::Message | Transport::Over(_) => None,
-        };
-        Some((entry, tcp))
-    }
-
-    /// The TCP state of the connection at `index`, where it is live.
-    #[inline]
-    pub(crate) fn live(&self, index: u32) -> Option<&Tcp> {
-        match self.entries.get(index)?.transport {
-            Transport::Live(number) => self.live.get(number),
-            Transport::Message | Transport::Over(_) => None,
-        }
-    }
-
-    /// The TCP state of the connection at `index`, live or not.
-    pub(crate) fn view(&self, index: u32) -> Option<TcpView<'_>> {
-        match self.entries.get(index)?.transport {
-            Transport::Live(number) => self.live.get(number).map(TcpView::Live),
-            Transport::Over(number) => {
-                self.over.get(number).map(|tombstone| TcpView::Over(Box::new(tombstone.revive())))
-            }
-            Transport::Message => None,
-        }
-    }
-
-    /// Makes the TCP state of a connection live, if it was not.
-    pub(crate) fn revive(&mut self, index: u32) {
-        if let Some(entry) = self.entries.get_mut(index)
-            && let Transport::Over(number) = entry.transport
-            && let Some(tombstone) = self.over.remove(number)
-        {
-            entry.transport = Transport::Live(self.live.insert(tombstone.revive()));
-            self.move_key(index, Which::Active);
-        }
-    }
-
-    /// Keeps no more than a tombstone of a connection that is over, if that can be.
-    pub(crate) fn entomb(&mut self, index: u32) {
-        if let Some(entry) = self.entries.get_mut(index)
-            && let Transport::Live(number) = entry.transport
-            && let Some(tombstone) = self.live.get_mut(number).and_then(Tcp::entomb)
-        {
-            self.live.forget(number);
-            entry.transport = Transport::Over(self.over.insert(tombstone));
-            self.move_key(index, Which::Remembered);
-        }
-    }
-
-    /// Moves a connection to another table of keys, if it is the newest of its key.
-    fn move_key(&mut self, index: u32, which: Which) {
-        let Some(hash) = self.hash_at(index) else { return };
-        if self.keys.take(hash, |&i| i == index).is_some() {
-            self.keys.insert(which, hash, index, key_of(&self.entries));
-        }
-    }
-
     /// The hash of the key of the connection at `index`.
     fn hash_at(&self, index: u32) -> Option<u64> {
-        Some(self.keys.hash(&self.entries.get(index)?.connection.key()))
+        Some(self.keys.hash(&self.slots.get(index)?.key.get()))
     }
 
     /// The newest connection of a key.
     #[inline]
     pub(crate) fn newest(&self, key: &FlowKey) -> Option<u32> {
-        self.keys.find(self.keys.hash(key), has_key(&self.entries, key))
+        self.keys.find(self.keys.hash(key), has_key(&self.slots, key))
     }
 
     /// The connection of the same key that was opened before the one at `index`.
     #[inline]
     pub(crate) fn older(&self, index: u32) -> Option<u32> {
-        Some(self.entries.get(index)?.older).filter(|&older| older != NONE)
+        Some(self.slots.get(index)?.older).filter(|&older| older != NONE)
     }
 
     /// The connections of a key, the newest first.
@@ -257,34 +337,25 @@ impl<H> Table<H> {
     }
 
     /// Adds a connection, the newest of its key and the most recently active.
-    pub(crate) fn insert(
-        &mut self,
-        connection: Connection,
-        opened: u64,
-        handle: H,
-        tcp: bool,
-    ) -> u32 {
+    pub(crate) fn insert(&mut self, connection: Connection, opened: u64, handle: H) -> u32 {
         let key = connection.key();
-        let transport = match tcp {
-            true => Transport::Live(self.live.insert(Tcp::default())),
-            false => Transport::Message,
+        let entry = Entry::new(connection, opened, handle);
+        let (place, number) = match is_tcp(&entry) {
+            true => (Place::Tcp, self.tcps.insert(Live { entry, tcp: Tcp::default() })),
+            false => (Place::Message, self.messages.insert(entry)),
         };
-        let index = self.entries.insert(Entry {
-            last: connection.first(),
-            connection,
+        let index = self.slots.insert(Slot {
+            key: key.into(),
             handle,
-            ledger: Ledger::default(),
-            transport,
-            opened,
-            behind: 0,
-            initiator_known: false,
-            list: List::Active,
             links: [NONE; 2],
             older: NONE,
+            number,
+            place,
+            list: List::Active,
         });
         let older = self.make_newest(&key, index);
-        if let Some(entry) = self.entries.get_mut(index) {
-            entry.older = older;
+        if let Some(slot) = self.slots.get_mut(index) {
+            slot.older = older;
         }
         self.link(index, List::Active);
         index
@@ -293,8 +364,8 @@ impl<H> Table<H> {
     /// Makes a connection the newest of its key; the one that was.
     fn make_newest(&mut self, key: &FlowKey, index: u32) -> u32 {
         let hash = self.keys.hash(key);
-        let older = self.keys.take(hash, has_key(&self.entries, key));
-        self.keys.insert(Which::Active, hash, index, key_of(&self.entries));
+        let older = self.keys.take(hash, has_key(&self.slots, key));
+        self.keys.insert(Which::Active, hash, index, key_of(&self.slots));
         older.unwrap_or(NONE)
     }
 
@@ -307,43 +378,21 @@ impl<H> Table<H> {
     pub(crate) fn remove(&mut self, index: u32) {
         self.unlink(index);
         self.leave_key(index);
-        match self.entries.get(index).map(|entry| entry.transport) {
-            Some(Transport::Live(number)) => self.live.forget(number),
-            Some(Transport::Over(number)) => self.over.forget(number),
-            Some(Transport::Message) | None => {}
+        if let Some(slot) = self.slots.get(index) {
+            match slot.place {
+                Place::Message => self.messages.forget(slot.number),
+                Place::Tcp => self.tcps.forget(slot.number),
+                Place::Asleep(class) => self.asleep.forget(class, slot.number),
+            }
         }
-        self.entries.forget(index);
-    }
-
-    /// What is to be said of the connection at `index`, and the sink's handle of it. `ended` is how it
-    /// ended where its ends did not say it.
-    pub(crate) fn report(&self, index: u32, ended: Ended) -> Option<(H, Report)>
-    where
-        H: Copy,
-    {
-        let entry = self.entries.get(index)?;
-        let (syn_seen, said) = match entry.transport {
-            Transport::Message => {
-                return Some((entry.handle, entry.report(Began::FirstPacket, ended)));
-            }
-            Transport::Live(number) => {
-                let tcp = self.live.get(number)?;
-                (tcp.syn_seen(), tcp.ended())
-            }
-            Transport::Over(number) => {
-                let tombstone = self.over.get(number)?;
-                (tombstone.syn_seen(), Some(tombstone.ended()))
-            }
-        };
-        let began = if syn_seen { Began::Syn } else { Began::MidStream };
-        Some((entry.handle, entry.report(began, said.unwrap_or(ended))))
+        self.slots.forget(index);
     }
 
     /// Makes a connection the most recently active of `list`.
     #[inline]
     pub(crate) fn touch(&mut self, index: u32, list: List) {
-        let Some(entry) = self.get(index) else { return };
-        if entry.list == list && self.lists[list as usize].newest == index {
+        let Some(slot) = self.slots.get(index) else { return };
+        if slot.list == list && self.lists[list as usize].newest == index {
             return;
         }
         self.unlink(index);
@@ -355,29 +404,47 @@ impl<H> Table<H> {
         // Four bytes each: this is when a run holds the most. They are in order but for those in slots that
         // were used again.
         let mut all = Vec::with_capacity(self.len());
-        all.extend(self.entries.iter().map(|(index, _)| index));
-        all.sort_by_key(|&index| self.opened(index));
+        let (mut newest, mut in_order) = (None, true);
+        for (index, slot) in self.slots.iter() {
+            let opened = self.opened_of(slot);
+            in_order &= newest <= Some(opened);
+            newest = Some(opened);
+            all.push(index);
+        }
+        if !in_order {
+            all.sort_by_key(|&index| self.opened(index));
+        }
         all
     }
 
     /// The number of the frame that opened the connection at `index`: each opens one at most.
     pub(crate) fn opened(&self, index: u32) -> u64 {
-        self.get(index).map_or(u64::MAX, |entry| entry.opened)
+        self.slots.get(index).map_or(u64::MAX, |slot| self.opened_of(slot))
+    }
+
+    fn opened_of(&self, slot: &Slot<H>) -> u64 {
+        let awake = match slot.place {
+            Place::Message => self.messages.get(slot.number),
+            Place::Tcp => self.tcps.get(slot.number).map(|live| &live.entry),
+            Place::Asleep(class) => {
+                let mut bytes = Reader(self.asleep.get(class, slot.number));
+                return Entry::<H>::take_opened(&mut bytes);
+            }
+        };
+        awake.map_or(u64::MAX, |entry| entry.opened)
     }
 
     fn leave_key(&mut self, index: u32) {
-        let (Some(entry), Some(hash)) = (self.get(index), self.hash_at(index)) else { return };
-        let (key, older) = (entry.connection.key(), entry.older);
+        let (Some(slot), Some(hash)) = (self.slots.get(index), self.hash_at(index)) else { return };
+        let (key, older) = (slot.key.get(), slot.older);
         if self.keys.take(hash, |&i| i == index).is_some() {
-            let which = match self.get(older).map(|entry| entry.transport) {
-                None => return,
-                Some(Transport::Over(_)) => Which::Remembered,
-                Some(Transport::Live(_) | Transport::Message) => Which::Active,
-            };
-            return self.keys.insert(which, hash, older, key_of(&self.entries));
+            if let Some(next) = self.slots.get(older) {
+                self.keys.insert(next.table(), hash, older, key_of(&self.slots));
+            }
+            return;
         }
-        let newer = self.of_key(&key).find(|&i| self.get(i).is_some_and(|e| e.older == index));
-        if let Some(newer) = newer.and_then(|newer| self.entries.get_mut(newer)) {
+        let newer = self.of_key(&key).find(|&i| self.older(i) == Some(index));
+        if let Some(newer) = newer.and_then(|newer| self.slots.get_mut(newer)) {
             newer.older = older;
         }
     }
@@ -389,63 +456,72 @@ impl<H> Table<H> {
         if newest == NONE {
             ends.oldest = index;
         }
-        if let Some(entry) = self.entries.get_mut(index) {
-            entry.list = list;
-            entry.links = [newest, NONE];
+        if let Some(slot) = self.slots.get_mut(index) {
+            slot.list = list;
+            slot.links = [newest, NONE];
         }
-        if let Some(entry) = self.entries.get_mut(newest) {
-            entry.links[1] = index;
+        if let Some(slot) = self.slots.get_mut(newest) {
+            slot.links[1] = index;
         }
     }
 
     fn unlink(&mut self, index: u32) {
-        let Some(entry) = self.get(index) else { return };
-        let ([older, newer], list) = (entry.links, entry.list);
-        match self.entries.get_mut(older) {
-            Some(entry) => entry.links[1] = newer,
+        let Some(slot) = self.slots.get(index) else { return };
+        let ([older, newer], list) = (slot.links, slot.list);
+        match self.slots.get_mut(older) {
+            Some(slot) => slot.links[1] = newer,
             None => self.lists[list as usize].oldest = newer,
         }
-        match self.entries.get_mut(newer) {
-            Some(entry) => entry.links[0] = older,
+        match self.slots.get_mut(newer) {
+            Some(slot) => slot.links[0] = older,
             None => self.lists[list as usize].newest = older,
         }
         self.lists[list as usize].len -= 1;
     }
 }
 
+/// Has it TCP's state?
+fn is_tcp<H>(entry: &Entry<H>) -> bool {
+    entry.connection.protocol() == protocol::TCP
+}
+
 /// Has a connection this key?
 #[inline]
-fn has_key<H>(entries: &Paged<Entry<H>>, key: &FlowKey) -> impl Fn(&u32) -> bool {
-    move |&index| entries.get(index).is_some_and(|entry| entry.connection.has_key(key))
+fn has_key<H>(slots: &Paged<Slot<H>>, key: &FlowKey) -> impl Fn(&u32) -> bool {
+    move |&index| slots.get(index).is_some_and(|slot| slot.key.is(key))
 }
 
 /// The keys of all connections.
-fn key_of<H>(entries: &Paged<Entry<H>>) -> impl Fn(u32) -> Option<FlowKey> {
-    move |index| Some(entries.get(index)?.connection.key())
+fn key_of<H>(slots: &Paged<Slot<H>>) -> impl Fn(u32) -> Option<FlowKey> {
+    move |index| Some(slots.get(index)?.key.get())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Endpoint;
+    use crate::{Endpoint, Source};
 
-    fn connection(port: u16) -> Connection {
+    fn connection(protocol: u8, port: u16) -> Connection {
         let end = |port| Endpoint { addr: "10.0.0.1".parse().unwrap(), port };
-        let (key, from) = FlowKey::new(6, end(port), end(1));
+        let (key, from) = FlowKey::new(protocol, end(port), end(1));
         Connection::new(key, from, Source::default())
     }
 
+    fn tcp(port: u16) -> Connection {
+        connection(6, port)
+    }
+
     fn of(table: &Table<()>, port: u16) -> Vec<u32> {
-        table.of_key(&connection(port).key()).collect()
+        table.of_key(&tcp(port).key()).collect()
     }
 
     #[test]
     fn connections_of_one_key_are_a_chain_the_newest_first() {
         let mut table = Table::default();
-        let a = table.insert(connection(5), 1, (), true);
-        let other = table.insert(connection(6), 2, (), true);
-        let b = table.insert(connection(5), 3, (), true);
-        let c = table.insert(connection(5), 4, (), true);
+        let a = table.insert(tcp(5), 1, ());
+        let other = table.insert(tcp(6), 2, ());
+        let b = table.insert(tcp(5), 3, ());
+        let c = table.insert(tcp(5), 4, ());
         assert_eq!((of(&table, 5), of(&table, 6)), (vec![c, b, a], vec![other]));
         table.remove(b);
         assert_eq!(of(&table, 5), [c, a]);
@@ -453,13 +529,13 @@ mod tests {
         assert_eq!(of(&table, 5), [a]);
         table.remove(a);
         assert_eq!((of(&table, 5), of(&table, 6), table.len()), (vec![], vec![other], 1));
-        assert_eq!(table.insert(connection(5), 9, (), true), a, "slots are used again");
+        assert_eq!(table.insert(tcp(5), 9, ()), a, "slots are used again");
     }
 
     #[test]
     fn the_least_recently_active_is_first() {
         let mut table = Table::default();
-        let [a, b, c] = [5, 6, 7].map(|port| table.insert(connection(port), 1, (), false));
+        let [a, b, c] = [5, 6, 7].map(|port| table.insert(connection(17, port), 1, ()));
         assert_eq!(table.oldest(List::Active), Some(a));
         table.touch(a, List::Active);
         assert_eq!(table.oldest(List::Active), Some(b));
@@ -476,39 +552,60 @@ mod tests {
     #[test]
     fn first_packets_give_an_order_over_slots_used_again() {
         let mut table = Table::default();
-        let a = table.insert(connection(5), 10, (), true);
-        let b = table.insert(connection(6), 20, (), true);
+        let a = table.insert(tcp(5), 10, ());
+        let b = table.insert(tcp(6), 20, ());
         table.remove(a);
-        let c = table.insert(connection(7), 30, (), true);
+        let c = table.insert(tcp(7), 30, ());
         assert!(c < b);
+        table.touch(b, List::Lingering);
+        table.sleep(b);
         assert_eq!(table.by_first_packet(), [b, c]);
     }
 
     #[test]
-    fn what_a_connection_takes() {
-        assert_eq!(size_of::<Option<Entry<u32>>>(), 120);
-        assert_eq!(size_of::<Option<Tombstone>>(), 60);
-        assert!(size_of::<Tombstone>() <= 64);
+    fn those_that_have_not_spoken_for_long_sleep_and_wake_up_as_they_were() {
+        for protocol in [6, 17] {
+            let mut table = Table::default();
+            let mut indexes = Vec::new();
+            for port in 0..300 {
+                let index = table.insert(connection(protocol, port), u64::from(port), port);
+                let (entry, _) = table.awake(index).unwrap();
+                entry.ledger.add_chunk(1, usize::from(port) + 1);
+                indexes.push(index);
+            }
+            (0..100).for_each(|_| table.retire());
+            assert_eq!((table.count(List::Active), table.count(List::Dormant)), (200, 100));
+            let in_messages_and_tcps = (table.messages.len(), table.tcps.len());
+            assert_eq!(in_messages_and_tcps, if protocol == 6 { (0, 200) } else { (200, 0) });
+            for (port, &index) in (0..).zip(&indexes) {
+                assert_eq!(table.awake(index).is_none(), port < 100);
+                assert_eq!(table.opened(index), u64::from(port));
+                assert_eq!(table.newest(&connection(protocol, port).key()), Some(index));
+            }
+            for (port, &index) in (0..).zip(&indexes) {
+                table.wake(index);
+                let (entry, tcp) = table.awake(index).unwrap();
+                assert_eq!((entry.handle, tcp.is_some()), (port, protocol == 6));
+                assert_eq!(entry.ledger.stats(1).bytes, u64::from(port) + 1);
+                assert_eq!(entry.connection.key(), connection(protocol, port).key());
+                table.touch(index, List::Active);
+            }
+            assert_eq!((table.count(List::Active), table.count(List::Dormant)), (300, 0));
+            table.retire();
+            assert_eq!(table.oldest(List::Dormant), Some(indexes[0]));
+            indexes.into_iter().for_each(|index| table.remove(index));
+            assert_eq!((table.len(), table.messages.len(), table.tcps.len()), (0, 0, 0));
+            assert_eq!((table.oldest(List::Active), table.oldest(List::Dormant)), (None, None));
+        }
     }
 
     #[test]
-    fn time_is_counted_from_the_latest_packet() {
-        let mut table = Table::default();
-        let a = table.insert(connection(5), 1, (), false);
-        let (entry, _) = table.get_mut(a).unwrap();
-        let mut late = |secs| {
-            let time = Timestamp::new(secs, 0);
-            let late = entry.was_idle(time, Duration::from_secs(30));
-            entry.last = Source::new(time, 1, 1);
-            late
-        };
-        assert_eq!([100, 130, 60, 160].map(&mut late), [true, false, false, false]);
-        assert_eq!([100, 50, 191].map(&mut late), [false, false, true]);
-        // Out of 1970 and back.
-        let now = 1_700_000_000;
-        assert_eq!(
-            [now, 0, 3, now + 900, now + 931].map(&mut late),
-            [true, false, false, false, true]
-        );
+    fn what_a_connection_takes() {
+        // With 64 bytes for what sleeps, 11 at most in the table of keys and 8 of the output (`sink::slots`),
+        // a TCP connection that says no more is below 128; one of UDP has 32 less.
+        assert_eq!(size_of::<Option<Slot<u32>>>(), 40);
+        // An awake one; there are few of them.
+        assert_eq!(size_of::<Option<Entry<u32>>>(), 104);
+        assert!(size_of::<Option<Live<u32>>>() <= 416);
     }
 }

@@ -48,6 +48,7 @@ mod recency;
 #[cfg(test)]
 mod samples;
 mod slab;
+mod slots;
 mod store;
 mod summary;
 mod text;

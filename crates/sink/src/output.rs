@@ -87,7 +87,7 @@ impl OutputConfig {
 /// one each, and share out `max_open` and `write_budget`.
 pub enum Output {
     /// Files.
-    Files(FileSink),
+    Files(Box<FileSink>),
     /// The console.
     Console(ConsoleSink),
     /// Nothing.
@@ -107,7 +107,7 @@ impl Output {
         } else if config.console {
             Self::Console(ConsoleSink::new(config, out, err))
         } else {
-            Self::Files(FileSink::new(config))
+            Self::Files(Box::new(FileSink::new(config)))
         }
     }
 

@@ -6,6 +6,7 @@ use crate::leaving::Leaving;
 use crate::os::{self, Dir};
 use crate::recency::Recency;
 use crate::slab::Slab;
+use crate::slots::{NONE, Slots};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -26,7 +27,7 @@ pub(crate) struct Store {
     budget: usize,
     /// Memory that counts against the budget, in bytes.
     held: usize,
-    slots: Slab<Slot>,
+    slots: Slots,
     streams: Slab<Stream>,
     /// Streams by their last bytes.
     recent: Recency,
@@ -35,20 +36,6 @@ pub(crate) struct Store {
     /// What is written next, and then closed.
     pub(crate) leaving: Vec<Leaving>,
 }
-
-/// A connection: all that is left of one whose bytes are written and that says no more.
-#[derive(Default)]
-struct Slot {
-    /// The owner's own number.
-    tag: u32,
-    /// Its streams where they have bytes to write or a file open, else `NONE`.
-    streams: [u32; 2],
-    /// Was the file created, so that more bytes are appended?
-    created: [bool; 2],
-}
-
-/// No stream.
-const NONE: u32 = u32::MAX;
 
 /// A file that has bytes to write or is open.
 #[derive(Default)]
@@ -77,7 +64,7 @@ impl Store {
             max_open: max_open.max(1),
             budget,
             held: 0,
-            slots: Slab::default(),
+            slots: Slots::default(),
             streams: Slab::default(),
             recent: Recency::default(),
             open: Recency::default(),
@@ -96,12 +83,12 @@ impl Store {
 
     /// Makes a place for a connection, with a number of its owner's own.
     pub(crate) fn insert(&mut self, tag: u32) -> u32 {
-        self.slots.insert(Slot { tag, streams: [NONE; 2], created: [false; 2] })
+        self.slots.insert(tag)
     }
 
     /// The owner's number.
     pub(crate) fn tag(&self, slot: u32) -> u32 {
-        self.slots[slot].tag
+        self.slots.tag(slot)
     }
 
     /// Appends to file `index` (0 or 1) of a connection what `write` appends to a buffer, about
@@ -150,7 +137,7 @@ impl Store {
 
     /// Writes what a connection has and closes its files; more may come.
     pub(crate) fn settle(&mut self, slot: u32) -> Result<(), SinkError> {
-        for id in self.slots[slot].streams {
+        for id in self.slots.streams(slot) {
             if id != NONE {
                 self.put_away(id)?;
             }
@@ -186,13 +173,13 @@ impl Store {
 
     /// The stream of a connection's file, now the most recently active one.
     fn stream(&mut self, slot: u32, index: usize, name: impl FnOnce() -> Box<str>) -> u32 {
-        let mut id = self.slots[slot].streams[index];
+        let mut id = self.slots.streams(slot)[index];
         if id == NONE {
             let (name, buffer) = (name(), Vec::new());
             let stream = Stream { slot, index: u8::from(index == 1), name, buffer, file: None };
             self.held += stream.cost();
             id = self.streams.insert(stream);
-            self.slots[slot].streams[index] = id;
+            self.slots.set_stream(slot, index, id);
         }
         self.recent.touch(id);
         id
@@ -215,13 +202,14 @@ impl Store {
         self.open.remove(id);
         let stream = self.streams.remove(id);
         self.held -= stream.cost();
-        let (slot, index) = (&mut self.slots[stream.slot], usize::from(stream.index));
-        slot.streams[index] = NONE;
+        let (slot, index) = (stream.slot, usize::from(stream.index));
+        self.slots.set_stream(slot, index, NONE);
         let Stream { name, buffer: bytes, file, .. } = stream;
         if bytes.is_empty() {
             return Ok(());
         }
-        let created = std::mem::replace(&mut slot.created[index], true);
+        let created = self.slots.was_created(slot, index);
+        self.slots.set_created(slot, index);
         self.leave(Leaving { name, bytes, file, created })
     }
 
@@ -233,10 +221,10 @@ impl Store {
             let stream = &mut self.streams[id];
             let (slot, index) = (stream.slot, usize::from(stream.index));
             let name = std::mem::take(&mut stream.name);
-            let file = self.open_file(&name, self.slots[slot].created[index]);
+            let file = self.open_file(&name, self.slots.was_created(slot, index));
             self.streams[id].name = name;
             self.streams[id].file = Some(file?);
-            self.slots[slot].created[index] = true;
+            self.slots.set_created(slot, index);
         }
         self.open.touch(id);
         let stream = &mut self.streams[id];
@@ -394,11 +382,6 @@ mod tests {
         assert_eq!(contents(dir.path()).into_keys().collect::<Vec<_>>(), ["a", "b"]);
         store.finish().unwrap();
         assert_eq!(contents(dir.path())["b"], [2; 4000]);
-    }
-
-    #[test]
-    fn a_connection_with_nothing_to_write_costs_sixteen_bytes() {
-        assert_eq!(size_of::<Slot>(), 16);
     }
 
     #[test]

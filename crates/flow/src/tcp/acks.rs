@@ -2,6 +2,7 @@
 
 use super::position::Mark;
 use super::{FAR_AHEAD, PROOF_PACKETS};
+use crate::varint::{Reader, Writer};
 use std::collections::VecDeque;
 
 /// Acknowledgements of one direction's bytes, which the other direction sent.
@@ -19,14 +20,14 @@ pub(super) struct Acks {
     evidence: Option<Box<Evidence>>,
 }
 
-/// What is known for good, once nothing is missing.
+/// The same without the evidence.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Known {
     pub(super) first: Mark,
     pub(super) highest: Mark,
     pub(super) raw: Mark,
-    /// Did the highest of all come at least twice?
-    pub(super) raw_repeated: bool,
+    pub(super) second: Mark,
+    pub(super) raw_count: u32,
 }
 
 /// Acknowledgements of bytes that were not delivered.
@@ -183,19 +184,40 @@ impl Acks {
         evidence.mature >= to
     }
 
-    /// All there is that matters where nothing above the delivered bytes was acknowledged, unless there
-    /// is something that would prove a hole.
-    pub(super) fn known(&self) -> Option<Known> {
-        let Self { first, highest, raw, .. } = *self;
-        let raw_repeated = self.raw_count > 1;
-        self.evidence.is_none().then_some(Known { first, highest, raw, raw_repeated })
+    /// All there is beside the evidence.
+    pub(super) fn known(&self) -> Known {
+        let Self { first, highest, raw, second, raw_count, .. } = *self;
+        Known { first, highest, raw, second, raw_count }
     }
 
     /// The same again.
     pub(super) fn from_known(known: Known) -> Self {
-        let Known { first, highest, raw, raw_repeated } = known;
-        let raw_count = u32::from(raw.get().is_some()) + u32::from(raw_repeated);
-        Self { first, highest, raw, raw_count, second: Mark::default(), evidence: None }
+        let Known { first, highest, raw, second, raw_count } = known;
+        Self { first, highest, raw, second, raw_count, evidence: None }
+    }
+
+    /// Puts down what would prove a hole, if there is anything. `next` is near the positions, `packets`
+    /// above the packets' numbers.
+    pub(super) fn put_evidence(&self, next: u64, packets: u64, out: &mut Writer<'_>) {
+        let Some(evidence) = &self.evidence else { return };
+        let Evidence { pending, beyond, young, mature } = &**evidence;
+        pending.put(next, out);
+        beyond.put(next, out);
+        out.put_near(*mature, next);
+        out.put(young.len() as u64);
+        for &(ack, n) in young {
+            out.put_near(ack, next);
+            out.put_near(n, packets);
+        }
+    }
+
+    /// Takes that again.
+    pub(super) fn take_evidence(&mut self, next: u64, packets: u64, bytes: &mut Reader<'_>) {
+        let (pending, beyond) = (Mark::take(next, bytes), Mark::take(next, bytes));
+        let mature = bytes.take_near(next);
+        let young =
+            (0..bytes.take()).map(|_| (bytes.take_near(next), bytes.take_near(packets))).collect();
+        self.evidence = Some(Box::new(Evidence { pending, beyond, young, mature }));
     }
 
     /// Everything below `delivered` was delivered: forgets what would prove a hole there, unless an
@@ -207,11 +229,6 @@ impl Acks {
         {
             self.evidence = None;
         }
-    }
-
-    /// Nothing is missing: forgets what would prove it.
-    pub(super) fn forget_evidence(&mut self) {
-        self.evidence = None;
     }
 }
 

@@ -7,6 +7,7 @@
 //! not be filled. Time proves nothing.
 
 mod acks;
+mod asleep;
 mod data;
 mod far;
 mod next;
@@ -14,12 +15,10 @@ mod position;
 mod release;
 mod route;
 mod stream;
-mod tombstone;
 
 use release::Occasion;
 pub(crate) use route::{Join, Route, route};
 use stream::Stream;
-pub(crate) use tombstone::Tombstone;
 
 use crate::outlet::Outlet;
 use crate::{Ended, Overlap, Sink};
@@ -117,13 +116,6 @@ impl Tcp {
     /// Bytes held, bookkeeping included.
     pub(crate) fn cost(&self) -> usize {
         self.streams.iter().map(Stream::cost).sum()
-    }
-
-    /// The connection is over and rests: what is left of it, where that fits, once what it needs no
-    /// more is forgotten.
-    pub(crate) fn entomb(&mut self) -> Option<Tombstone> {
-        self.streams.iter_mut().for_each(Stream::shrink);
-        Tombstone::of(self)
     }
 
     /// Takes in a segment that `from` sent, having [joined](route) the connection as `join`.

@@ -1,8 +1,9 @@
 //! Sequence numbers without wrap-around.
 
+use crate::varint::{Reader, Writer};
 use std::num::NonZeroU64;
 
-/// A position that may not be known yet, in 8 bytes: a connection that lingers has a dozen of them.
+/// A position that may not be known yet, in 8 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Mark(Option<NonZeroU64>);
 
@@ -15,6 +16,22 @@ impl Mark {
     /// The position, if it is known.
     pub(super) fn get(self) -> Option<u64> {
         self.0.map(NonZeroU64::get)
+    }
+
+    /// Puts it down for a reader who knows `near`.
+    pub(super) fn put(self, near: u64, out: &mut Writer<'_>) {
+        out.put(u64::from(self.0.is_some()));
+        if let Some(position) = self.get() {
+            out.put_near(position, near);
+        }
+    }
+
+    /// What was put down.
+    pub(super) fn take(near: u64, bytes: &mut Reader<'_>) -> Self {
+        match bytes.take() {
+            0 => Self::default(),
+            _ => Self::at(bytes.take_near(near)),
+        }
     }
 }
 

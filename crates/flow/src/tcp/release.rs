@@ -130,12 +130,6 @@ impl Stream {
         }
     }
 
-    /// Was nothing acknowledged that will not come? Then [`Self::finish`] says nothing.
-    pub(super) fn is_acknowledged_no_further(&self) -> bool {
-        let beyond = |raw: u64| self.fin().is_none() && raw > self.next + 1;
-        self.base().is_none() || !self.acks.raw().is_some_and(beyond)
-    }
-
     /// Where the direction must have reached at least (rule 8(d)): its FIN; else what the peer
     /// acknowledged twice, or what the snap length cut.
     fn known_end(&self) -> Option<u64> {

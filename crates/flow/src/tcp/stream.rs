@@ -140,15 +140,6 @@ impl Stream {
         }
     }
 
-    /// Forgets what is of no use to a connection that is over and holds nothing out of order. Where it
-    /// does, what proves the hole is still of use.
-    pub(super) fn shrink(&mut self) {
-        if self.cost() == 0 {
-            self.acks.forget_evidence();
-            self.disorder = self.disorder.take().filter(|d| d.snapped.get().is_some());
-        }
-    }
-
     pub(super) fn cost(&self) -> usize {
         self.disorder.as_ref().map_or(0, |disorder| disorder.held.cost() + disorder.far.cost())
     }

@@ -323,13 +323,16 @@ impl Talk {
     }
 
     /// What becomes of it, which must be the same for IPv4 and IPv6, whichever end has the lower
-    /// address (rule 2), and in engines whose tables are seeded differently (rule 14).
+    /// address (rule 2), in engines whose tables are seeded differently (rule 14), and whether connections
+    /// sleep between their packets or not.
     pub(crate) fn run_with(&self, config: Config) -> Outcome {
         let outcome = self.run_once(config);
         for [a, b] in [[v4(2), v4(1)], [v6(1), v6(2)], [v6(2), v6(1)]] {
             let other = play(&self.packets, [a, b], config).outcome(a);
             assert_eq!(outcome, other, "A is {a}, B is {b}");
         }
+        let asleep = self.run_once(Config { awake: 0, ..config });
+        assert_eq!(outcome, asleep, "connections sleep between their packets");
         outcome
     }
 

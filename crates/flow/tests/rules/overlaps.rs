@@ -3,18 +3,9 @@
 use crate::common::{A, B, RST, Talk, frame};
 use flow::{Config, Overlap};
 
-const LAST: Config = Config { overlap: Overlap::Last, idle: None, vlan_keys: false, limits: FULL };
-const FULL: flow::Limits = flow::Limits {
-    connections: 1 << 20,
-    buffered_per_direction: 8 << 20,
-    buffered: 1 << 30,
-    fragments: 1 << 20,
-    fragment_wait: None,
-    lingering: 1 << 16,
-    per_key: 16,
-    far_ahead: 8,
-    headers: 16,
-};
+fn last() -> Config {
+    Config { overlap: Overlap::Last, ..Config::default() }
+}
 
 #[test]
 fn the_first_byte_captured_wins() {
@@ -30,7 +21,7 @@ fn the_first_byte_captured_wins() {
 fn the_last_byte_captured_wins_where_that_is_asked_for() {
     let mut talk = Talk::open();
     talk.at(A, 4, "efgh").at(A, 2, "CDEF").at(A, 0, "ab").at(A, 0, "XY");
-    let got = talk.run_with(LAST);
+    let got = talk.run_with(last());
     // What was delivered stays.
     assert_eq!(got.only().story(), ["5 A conflict", "6 A ab", "6 A CDEF", "6 A gh"]);
     assert_eq!(got.only().stats[A].retransmitted, 1);
@@ -38,7 +29,7 @@ fn the_last_byte_captured_wins_where_that_is_asked_for() {
 
 #[test]
 fn what_was_delivered_never_changes() {
-    for config in [Config::default(), LAST] {
+    for config in [Config::default(), last()] {
         let mut talk = Talk::open();
         talk.data(A, "abcdef").at(A, 2, "CDEFGH").at(A, 0, "AB");
         assert_eq!(talk.run_with(config).texts(), [["abcdefGH", ""]]);
@@ -77,7 +68,7 @@ fn a_keep_alive_before_the_first_byte_is_ignored() {
 
 #[test]
 fn a_candidate_is_replaced_without_conflict() {
-    for config in [Config::default(), LAST] {
+    for config in [Config::default(), last()] {
         // B acknowledged up to 10 twice, so that the byte at 9 may be a probe; the real one comes.
         let mut talk = Talk::open();
         talk.lost(A, 10).ack(B).again(B, 1).at(A, 9, "\0").at(A, 5, "world").at(A, 0, "hello");
@@ -90,7 +81,7 @@ fn a_candidate_is_replaced_without_conflict() {
 
 #[test]
 fn a_candidate_replaces_nothing() {
-    for config in [Config::default(), LAST] {
+    for config in [Config::default(), last()] {
         let mut talk = Talk::open();
         talk.at(A, 5, "world").ack(B).at(A, 9, "\0").at(A, 0, "hello");
         let got = talk.run_with(config);
