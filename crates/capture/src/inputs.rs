@@ -106,7 +106,7 @@ impl Input {
         let Kind::Regular(_) = self.kind else { return None };
         let mut reader = Reader::open_with(&self.path, PEEK).ok()?;
         let packet = reader.next_packet().ok()?;
-        packet.map(|packet| packet.time)
+        packet.map(|packet| packet.has_time.then_some(packet.time))
     }
 }
 

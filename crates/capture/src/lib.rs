@@ -20,7 +20,7 @@
 //! let mut reader = Reader::from_read("example", Box::new(std::io::Cursor::new(file)))?;
 //! while let Some(packet) = reader.next_packet()? {
 //!     assert_eq!((packet.number, packet.bytes, packet.wire_len), (1, &[0x45, 0][..], 40));
-//!     assert_eq!(packet.time.map(|time| (time.secs(), time.subsec_nanos())), Some((9, 1000)));
+//!     assert_eq!((packet.time.secs(), packet.time.subsec_nanos()), (9, 1000));
 //! }
 //! # Ok::<(), capture::ReadError>(())
 //! ```

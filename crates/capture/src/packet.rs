@@ -11,9 +11,12 @@ pub struct Packet<'a> {
     pub link: Option<LinkType>,
     /// The number of the interface in its pcapng section, from 0; always 0 in a pcap file.
     pub interface: u32,
-    /// When it was captured. A record without time (pcapng's simple packet block) has the time of
-    /// the packet before it; `None` where there is none in this file.
-    pub time: Option<Timestamp>,
+    /// When it was captured, if it [has a time](Self::has_time).
+    pub time: Timestamp,
+    /// A record without time (pcapng's simple packet block) has the time of the packet before it, and none
+    /// where there is none in this file. (An `Option` would be copied to and fro: see
+    /// [`Timestamp::again`].)
+    pub has_time: bool,
     /// The bytes that were captured.
     pub bytes: &'a [u8],
     /// How many bytes the packet had on the wire; never fewer than were captured, whatever the file

@@ -2,7 +2,7 @@
 
 use crate::Packet;
 use crate::error::{Fault, ReadError, Reason};
-use crate::format::Format;
+use crate::format::{Format, Record};
 use crate::window::{WINDOW, Window};
 use std::fmt;
 use std::fs::File;
@@ -17,6 +17,8 @@ pub struct Reader {
     name: String,
     window: Window,
     format: Format,
+    /// The last packet's record.
+    record: Record,
     /// How many packets were given.
     packets: u64,
     /// Met while looking ahead; told when the next packet is asked for.
@@ -56,7 +58,8 @@ impl Reader {
         let format = Format::read_header(&mut window)
             .map_err(|reason| ReadError::unreadable(name, reason))?;
         let name = name.to_owned();
-        Ok(Self { name, window, format, packets: 0, pending: None, finished: false })
+        let record = Record::default();
+        Ok(Self { name, window, format, record, packets: 0, pending: None, finished: false })
     }
 
     /// The next packet, `None` at the end.
@@ -66,28 +69,45 @@ impl Reader {
     /// there are no more: `Ok(None)`.
     #[inline]
     pub fn next_packet(&mut self) -> Result<Option<Packet<'_>>, ReadError> {
-        if self.finished {
+        if !self.advance()? {
             return Ok(None);
         }
-        let number = self.packets + 1;
-        if let Some(fault) = self.pending.take() {
-            self.finished = true;
-            return Err(ReadError::damaged(&self.name, number, fault));
+        let (record, block) = (&self.record, self.window.block());
+        Ok(Some(Packet {
+            link: record.link,
+            interface: record.interface,
+            time: record.time.again(),
+            has_time: record.has_time,
+            bytes: &block.bytes()[record.bytes.start..record.bytes.end],
+            wire_len: record.wire_len,
+            number: self.packets,
+            offset: record.offset,
+            block,
+        }))
+    }
+
+    /// Goes on to the next packet; `false` at the end.
+    #[inline]
+    fn advance(&mut self) -> Result<bool, ReadError> {
+        if self.finished {
+            return Ok(false);
         }
-        match self.format.next(&mut self.window, number) {
-            Ok(Some(packet)) => {
-                self.packets = number;
-                Ok(Some(packet))
-            }
-            Ok(None) => {
-                self.finished = true;
-                Ok(None)
-            }
-            Err(fault) => {
-                self.finished = true;
-                Err(ReadError::damaged(&self.name, number, fault))
-            }
-        }
+        let fault = match self.pending.take() {
+            Some(fault) => fault,
+            None => match self.format.next(&mut self.window, &mut self.record) {
+                Ok(true) => {
+                    self.packets += 1;
+                    return Ok(true);
+                }
+                Ok(false) => {
+                    self.finished = true;
+                    return Ok(false);
+                }
+                Err(fault) => fault,
+            },
+        };
+        self.finished = true;
+        Err(ReadError::damaged(&self.name, self.packets + 1, fault))
     }
 
     /// The link type of the next packet, or where there is none, of the first interface known:

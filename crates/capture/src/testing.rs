@@ -43,7 +43,9 @@ pub(crate) struct Owned {
 
 impl From<Packet<'_>> for Owned {
     fn from(packet: Packet<'_>) -> Self {
-        let Packet { link, interface, time, bytes, wire_len, number, offset, .. } = packet;
+        let Packet { link, interface, time, has_time, bytes, wire_len, number, offset, .. } =
+            packet;
+        let time = has_time.then_some(time);
         Self { link, interface, time, bytes: bytes.to_vec(), wire_len, number, offset }
     }
 }

@@ -5,6 +5,7 @@
 
 use crate::Block;
 use std::io::{self, ErrorKind, Read};
+use std::ops::Range;
 
 /// The longest record that is believed, in bytes. IP ends at 64 KiB and a BIG TCP segment at 512 KiB,
 /// USB transfers and log records go beyond; no known writer passes a few MiB. A length above this is
@@ -130,12 +131,25 @@ impl Window {
         Ok(0)
     }
 
-    /// Takes `length` bytes, which [`need`](Self::need) has made available, and the block they stand in.
+    /// Takes `length` bytes, which [`need`](Self::need) has made available; where they stand in the
+    /// [block](Self::block).
     #[inline]
-    pub(crate) fn take(&mut self, length: usize) -> (&[u8], &Block) {
+    pub(crate) fn take(&mut self, length: usize) -> Range<usize> {
         let start = self.start;
         self.start = (start + length).min(self.end);
-        (&self.block.bytes()[start..self.start], &self.block)
+        start..self.start
+    }
+
+    /// The same, and the bytes themselves.
+    pub(crate) fn take_bytes(&mut self, length: usize) -> &[u8] {
+        let taken = self.take(length);
+        &self.block.bytes()[taken]
+    }
+
+    /// The block that was read last.
+    #[inline]
+    pub(crate) fn block(&self) -> &Block {
+        &self.block
     }
 
     /// Passes over `length` bytes without holding them; returns how many there were.
@@ -172,7 +186,7 @@ mod tests {
     fn the_tail_moves_to_the_front_and_positions_stay() {
         let mut window = numbered(10);
         assert!(window.need(7).unwrap());
-        assert_eq!(window.take(7).0, [0, 1, 2, 3, 4, 5, 6]);
+        assert_eq!(window.take_bytes(7), [0, 1, 2, 3, 4, 5, 6]);
         assert!(window.need(10).unwrap());
         assert_eq!(window.position(), 7);
         assert_eq!(window.bytes(), [7, 8, 9, 10, 11, 12, 13, 14, 15, 16]);
@@ -183,7 +197,7 @@ mod tests {
         let mut window = numbered(10);
         assert!(window.need(100).unwrap());
         assert_eq!((window.bytes().len(), window.block.bytes().len()), (100, 100));
-        assert_eq!(window.take(100).0[99], 99);
+        assert_eq!(window.take_bytes(100)[99], 99);
     }
 
     #[test]
@@ -232,10 +246,8 @@ mod tests {
         let mut kept = Vec::new();
         for n in 0..25 {
             assert!(window.need(10).unwrap());
-            let (bytes, block) = window.take(10);
-            let first = bytes[0];
-            assert_eq!(first, n * 10);
-            kept.push((block.clone(), n));
+            assert_eq!(window.take_bytes(10)[0], n * 10);
+            kept.push((window.block().clone(), n));
             // Three are in use at a time.
             if kept.len() > 3 {
                 let (block, n) = kept.remove(0);

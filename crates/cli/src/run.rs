@@ -244,16 +244,13 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         let file = u32::try_from(input.number()).unwrap_or(u32::MAX);
-        self.clock = packet.time.unwrap_or(self.clock);
-        let source = Source::new(self.clock, packet.number, file);
+        if packet.has_time {
+            self.clock = packet.time.again();
+        }
+        let source = Source::new(self.clock.again(), packet.number, file);
         let frame = Frame { link, bytes: packet.bytes, wire_len: packet.wire_len };
         let Some(workers) = &mut self.workers else { return Ok(()) };
-        if let Some(arrival) = &self.intake.handle(source, &frame) {
-            workers.take(arrival, packet.block)?;
-        }
-        while let Some(arrival) = self.intake.next_arrival() {
-            workers.take(&arrival, packet.block)?;
-        }
+        self.intake.handle(source, &frame, |arrival| workers.take(arrival, packet.block))?;
         if self.notes.is_verbose()
             && let Some(dropped) = self.intake.take_dropped()
         {

@@ -124,18 +124,17 @@ impl Crew {
     }
 
     /// Remembers why output failed.
-    fn note(&mut self, result: Result<(), SinkError>) -> Result<(), Halted> {
-        result.map_err(|error| {
-            self.failed.get_or_insert(error);
-            Halted
-        })
+    #[cold]
+    fn fail(&mut self, error: SinkError) -> Result<(), Halted> {
+        self.failed.get_or_insert(error);
+        Err(Halted)
     }
 
     #[inline]
     fn take(&mut self, arrival: &Arrival<'_>) -> Result<(), Halted> {
         match self.shards.handle(arrival, &mut self.output) {
             Ok(()) => Ok(()),
-            failed => self.note(failed),
+            Err(error) => self.fail(error),
         }
     }
 
@@ -143,16 +142,14 @@ impl Crew {
         if self.failed.is_some() {
             return Err(Halted);
         }
-        let result = self.shards.handle_batch(batch, &mut self.output);
-        self.note(result)
+        self.shards.handle_batch(batch, &mut self.output).or_else(|error| self.fail(error))
     }
 
     fn flush(&mut self) -> Result<(), Halted> {
         if self.failed.is_some() {
             return Err(Halted);
         }
-        let result = self.output.flush();
-        self.note(result)
+        self.output.flush().or_else(|error| self.fail(error))
     }
 
     /// Closes the connections and writes what is held.

@@ -40,7 +40,7 @@ impl Connection {
 
     /// The shard that has it, below [`SHARDS`](crate::SHARDS).
     pub fn shard(&self) -> usize {
-        shard_of(&self.key())
+        shard_of(self.key().fixed_hash())
     }
 
     /// The end that is `side`.

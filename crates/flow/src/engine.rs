@@ -30,14 +30,7 @@ impl<H: Copy> Engine<H> {
         frame: &Frame<'_>,
         sink: &mut S,
     ) -> Result<(), S::Error> {
-        // Matched by reference: an arrival is 150 bytes, which need not be moved.
-        if let Some(arrival) = &self.intake.handle(source, frame) {
-            self.shards.handle(arrival, sink)?;
-        }
-        while let Some(arrival) = self.intake.next_arrival() {
-            self.shards.handle(&arrival, sink)?;
-        }
-        Ok(())
+        self.intake.handle(source, frame, |arrival| self.shards.handle(arrival, sink))
     }
 
     /// A frame was read that is not to be looked into.

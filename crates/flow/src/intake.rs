@@ -26,34 +26,48 @@ impl Intake {
         self.unpacker.accounts.books.count_set_aside(reason, 1);
     }
 
-    /// Decodes a frame. What comes out first, if anything, goes to the [shard](Arrival::shard) it names;
-    /// then [`Self::next_arrival`] is to be asked for more.
+    /// Decodes a frame. `take` is given what comes out of it, if anything, for the
+    /// [shard](Arrival::shard) that each names.
+    ///
+    /// That is one datagram, or none. An A-MSDU holds several, and one into which the snap length cut
+    /// holes comes as its captured runs.
+    ///
+    /// # Errors
+    /// Those of `take`; what comes after is left out.
     #[inline]
-    pub fn handle<'a>(&'a mut self, source: Source, frame: &Frame<'a>) -> Option<Arrival<'a>> {
+    pub fn handle<E>(
+        &mut self,
+        source: Source,
+        frame: &Frame<'_>,
+        mut take: impl FnMut(&Arrival<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         self.unpacker.begin();
         match wire::decode_plain(frame) {
-            Some(datagram) => Some(self.unpacker.arrival(source, 1, &datagram)),
-            None => self.handle_any(source, frame),
+            Some(plain) => take(&self.unpacker.arrival(source, 1, &plain.datagram())),
+            // A copy: what is lent out stands in memory.
+            None => self.handle_any(source.again(), &Frame { ..*frame }, &mut take),
         }
     }
 
     /// The same for a frame that is not plain.
     #[inline(never)]
-    fn handle_any<'a>(&'a mut self, source: Source, frame: &Frame<'a>) -> Option<Arrival<'a>> {
-        match wire::decode_within(frame, self.unpacker.max_headers) {
+    fn handle_any<E>(
+        &mut self,
+        source: Source,
+        frame: &Frame<'_>,
+        take: &mut impl FnMut(&Arrival<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let first = match wire::decode_within(frame, self.unpacker.max_headers) {
             Ok(Decoded::LinkFragment(fragment)) => self.handle_link_fragment(source, &fragment),
             decoded => self.unpacker.unpack(source, 1, decoded, None),
+        };
+        if let Some(arrival) = first {
+            take(&arrival)?;
         }
-    }
-
-    /// What else comes out of the frame that was given to [`Self::handle`]. To be asked until there is
-    /// nothing.
-    ///
-    /// These are the other datagrams in an A-MSDU, and the captured runs of a datagram into which the snap
-    /// length cut holes.
-    #[inline]
-    pub fn next_arrival(&mut self) -> Option<Arrival<'_>> {
-        self.unpacker.further.next()
+        while let Some(arrival) = self.unpacker.further.next() {
+            take(&arrival)?;
+        }
+        Ok(())
     }
 
     /// Why the last frame that was given to [`Self::handle`], or a part of it, could not be decoded.
@@ -134,10 +148,11 @@ mod tests {
         let mut intake = Intake::new(&Config::default());
         let frame = Frame { link: LinkType::IEEE802_11, bytes, wire_len: bytes.len() as u32 };
         let mut frames: Vec<u64> = Vec::new();
-        frames.extend(intake.handle(Source::default(), &frame).map(|arrival| arrival.frames));
-        while let Some(arrival) = intake.next_arrival() {
+        let all: Result<(), ()> = intake.handle(Source::default(), &frame, |arrival| {
             frames.push(arrival.frames);
-        }
+            Ok(())
+        });
+        assert_eq!(all, Ok(()));
         assert_eq!(intake.books().read(), 1);
         let reasons = Reason::ALL.iter().map(|&reason| (reason, intake.books().set_aside(reason)));
         let reasons = reasons.filter(|&(_, count)| count > 0).collect();
@@ -172,13 +187,17 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_asked_for_is_forgotten() {
+    fn what_was_not_taken_is_forgotten() {
         let mut intake = Intake::new(&Config::default());
         let bytes = aggregate(&[(30, &PACKET), (30, &PACKET)]);
         let frame = Frame { link: LinkType::IEEE802_11, bytes: &bytes, wire_len: 0 };
+        let mut taken = 0;
+        let first = intake.handle(Source::default(), &frame, |_| {
+            taken += 1;
+            Err(())
+        });
+        assert_eq!((first, taken), (Err(()), 1));
         let arp = Frame { link: LinkType::RAW, bytes: &[0], wire_len: 0 };
-        assert!(intake.handle(Source::default(), &frame).is_some());
-        assert!(intake.handle(Source::default(), &arp).is_none());
-        assert!(intake.next_arrival().is_none());
+        assert_eq!(intake.handle(Source::default(), &arp, |_| Err(())), Ok(()));
     }
 }

@@ -130,7 +130,7 @@ impl FlowKey {
     /// It picks the shard. It is made of what a file name shows and nothing else, so that connections
     /// whose names would be the same meet in one shard. It need not withstand an attacker: shards
     /// are bounded each for itself, and the tables inside are seeded at random.
-    #[inline]
+    #[inline(always)]
     pub fn fixed_hash(&self) -> u64 {
         // Digits of pi.
         const SEED: Seed = Seed([0x243f_6a88_85a3_08d3, 0x1319_8a2e_0370_7344]);

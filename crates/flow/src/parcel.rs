@@ -7,6 +7,7 @@ use wire::{Body, Payload, Segment, TcpFlags};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Parcel {
     key: FlowKey,
+    hash: u64,
     source: Source,
     serial: u64,
     frames: u32,
@@ -58,6 +59,7 @@ impl Parcel {
         };
         Self {
             key: arrival.key,
+            hash: arrival.hash,
             source: arrival.source,
             serial: arrival.serial,
             frames: u32::try_from(arrival.frames).unwrap_or(u32::MAX),
@@ -90,6 +92,7 @@ impl Parcel {
         };
         Arrival {
             key: self.key,
+            hash: self.hash,
             from: usize::from(self.from),
             body,
             source: self.source,
@@ -113,11 +116,17 @@ mod tests {
         packet
     }
 
-    fn with_arrival(bytes: &[u8], then: impl FnOnce(&Arrival<'_>)) {
+    fn with_arrival(bytes: &[u8], mut then: impl FnMut(&Arrival<'_>)) {
         let mut intake = Intake::new(&Config::default());
         let frame = Frame { link: LinkType::RAW, bytes, wire_len: bytes.len() as u32 };
         let source = Source::new(Timestamp::new(9, 8), 7, 6);
-        then(&intake.handle(source, &frame).expect("a whole datagram"));
+        let mut count = 0;
+        let taken: Result<(), ()> = intake.handle(source, &frame, |arrival| {
+            count += 1;
+            then(arrival);
+            Ok(())
+        });
+        assert_eq!((taken, count), (Ok(()), 1), "a whole datagram");
     }
 
     #[test]

@@ -18,16 +18,18 @@ pub const SHARDS: usize = 64;
 /// How many connections of a shard that are over stay awake for a while.
 const FRESH: usize = 16;
 
-/// The shard that a key belongs to.
+/// The shard that keys with this [fixed hash](FlowKey::fixed_hash) belong to.
 #[inline]
-pub(crate) fn shard_of(key: &FlowKey) -> usize {
-    (key.fixed_hash() % SHARDS as u64) as usize
+pub(crate) fn shard_of(hash: u64) -> usize {
+    (hash % SHARDS as u64) as usize
 }
 
 /// A whole datagram on its way to its shard.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival<'a> {
     pub(crate) key: FlowKey,
+    /// The key's [fixed hash](FlowKey::fixed_hash).
+    pub(crate) hash: u64,
     /// Which end of the key sent it.
     pub(crate) from: usize,
     pub(crate) body: Body<'a>,
@@ -43,13 +45,14 @@ impl<'a> Arrival<'a> {
     pub(crate) fn new(source: Source, serial: u64, frames: u64, datagram: &Datagram<'a>) -> Self {
         let Datagram { ends, protocol, src_port, dst_port, vlans, .. } = *datagram;
         let (key, from) = FlowKey::between(protocol, ends, [src_port, dst_port], vlans);
-        Self { key, from, body: datagram.body, source, serial, frames }
+        let hash = key.fixed_hash();
+        Self { key, hash, from, body: datagram.body, source, serial, frames }
     }
 
     /// The shard that takes it, below [`SHARDS`].
     #[inline]
     pub fn shard(&self) -> usize {
-        shard_of(&self.key)
+        shard_of(self.hash)
     }
 }
 
@@ -163,7 +166,7 @@ impl<H: Copy> Shard<H> {
         payload: Payload<'_>,
         sink: &mut S,
     ) -> Result<(), S::Error> {
-        let known = self.table.newest(&arrival.key);
+        let known = self.table.newest_again(&arrival.key, arrival.hash);
         let index = match self.unless_idle(known, arrival, sink)? {
             Some(index) => index,
             None => self.open(arrival, arrival.from, sink)?,
@@ -183,11 +186,13 @@ impl<H: Copy> Shard<H> {
         segment: &Segment<'_>,
         sink: &mut S,
     ) -> Result<(), S::Error> {
-        let newest = self.table.newest(&arrival.key);
-        if let Some(index) = newest
-            && self.take_next(index, arrival, segment, sink)?
-        {
-            return Ok(());
+        let newest = self.table.newest_again(&arrival.key, arrival.hash);
+        if let Some(index) = newest {
+            match self.take_next(index, arrival, segment, sink) {
+                Ok(false) => {}
+                Ok(true) => return Ok(()),
+                Err(error) => return Err(error),
+            }
         }
         self.handle_with_care(newest, arrival, segment, sink)
     }

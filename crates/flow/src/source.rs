@@ -33,6 +33,13 @@ impl Source {
         Self { time, place: [number as u32, high] }
     }
 
+    /// The same, read number by number: see [`Timestamp::again`].
+    #[inline(always)]
+    pub(crate) fn again(&self) -> Self {
+        let ([low, high], time) = (self.place, self.time.again());
+        Self { time, place: [low, high] }
+    }
+
     /// The packet's number in its file, from 1, as Wireshark counts.
     #[inline]
     pub fn number(self) -> u64 {

@@ -5,7 +5,6 @@
 //! in the 23 to 64 bytes that it takes when it is put down in the fewest (`entry.rs`, `tcp/asleep.rs`). It
 //! comes back as it was, so that nothing but memory hangs on which of them sleep.
 
-use crate::FlowKey;
 use crate::cells::{Cells, Class};
 use crate::connection::Connection;
 use crate::entry::Entry;
@@ -14,8 +13,13 @@ use crate::key::KeptKey;
 use crate::paged::Paged;
 use crate::tcp::Tcp;
 use crate::varint::{Reader, Writer};
+use crate::{FlowKey, SHARDS};
 use std::borrow::Borrow;
 use wire::protocol;
+
+/// How many connections are found without a look into the table of keys: as many as speak at the same
+/// time in nearly all captures, in one of 64 shards.
+const RECENT: usize = 32;
 
 /// No connection.
 const NONE: u32 = u32::MAX;
@@ -133,6 +137,8 @@ pub(crate) struct Table<H> {
     asleep: Cells,
     /// The newest connection of each key.
     keys: KeyIndex,
+    /// Those that packets came for, by the fixed hash of their keys: the newest of each.
+    recent: [u32; RECENT],
     lists: [Ends; 3],
     /// Where connections are put down on their way to a cell.
     scratch: Vec<u8>,
@@ -146,6 +152,7 @@ impl<H> Default for Table<H> {
             tcps: Paged::default(),
             asleep: Cells::default(),
             keys: KeyIndex::default(),
+            recent: [NONE; RECENT],
             lists: [EMPTY; 3],
             scratch: Vec::new(),
         }
@@ -319,8 +326,25 @@ impl<H: Copy> Table<H> {
         Some(self.keys.hash(&self.slots.get(index)?.key.get()))
     }
 
-    /// The newest connection of a key.
+    /// The newest connection of the key of a packet, whose [fixed hash](FlowKey::fixed_hash) is `hash`.
+    /// Another packet of it is likely to come soon.
     #[inline]
+    pub(crate) fn newest_again(&mut self, key: &FlowKey, hash: u64) -> Option<u32> {
+        let recent = self.recent[place_of(hash)];
+        match self.slots.get(recent) {
+            Some(slot) if slot.key.is(key) => Some(recent),
+            _ => self.newest_anew(key, hash),
+        }
+    }
+
+    #[inline(never)]
+    fn newest_anew(&mut self, key: &FlowKey, hash: u64) -> Option<u32> {
+        let newest = self.newest(key)?;
+        self.recent[place_of(hash)] = newest;
+        Some(newest)
+    }
+
+    /// The newest connection of a key.
     pub(crate) fn newest(&self, key: &FlowKey) -> Option<u32> {
         self.keys.find(self.keys.hash(key), has_key(&self.slots, key))
     }
@@ -363,6 +387,7 @@ impl<H: Copy> Table<H> {
 
     /// Makes a connection the newest of its key; the one that was.
     fn make_newest(&mut self, key: &FlowKey, index: u32) -> u32 {
+        self.recent[place_of(key.fixed_hash())] = NONE;
         let hash = self.keys.hash(key);
         let older = self.keys.take(hash, has_key(&self.slots, key));
         self.keys.insert(Which::Active, hash, index, key_of(&self.slots));
@@ -437,6 +462,7 @@ impl<H: Copy> Table<H> {
     fn leave_key(&mut self, index: u32) {
         let (Some(slot), Some(hash)) = (self.slots.get(index), self.hash_at(index)) else { return };
         let (key, older) = (slot.key.get(), slot.older);
+        self.recent[place_of(key.fixed_hash())] = NONE;
         if self.keys.take(hash, |&i| i == index).is_some() {
             if let Some(next) = self.slots.get(older) {
                 self.keys.insert(next.table(), hash, older, key_of(&self.slots));
@@ -478,6 +504,13 @@ impl<H: Copy> Table<H> {
         }
         self.lists[list as usize].len -= 1;
     }
+}
+
+/// The place among the recent ones of a key with this fixed hash, whose low bits are the same in all of
+/// a shard.
+#[inline]
+fn place_of(hash: u64) -> usize {
+    (hash / SHARDS as u64) as usize % RECENT
 }
 
 /// Has it TCP's state?

@@ -149,7 +149,7 @@ fn chosen_by_us(file: &PcapFile, expression: &str) -> Vec<u32> {
     while let Some(packet) = reader.next_packet().unwrap() {
         let link = packet.link.unwrap();
         if filter.matches(link, packet.bytes, packet.wire_len) == Verdict::Match {
-            chosen.push(packet.time.unwrap().secs() as u32);
+            chosen.push(packet.time.secs() as u32);
         }
     }
     chosen

@@ -1,7 +1,6 @@
 //! The pcap format (draft-ietf-opsawg-pcap): a file header of 24 bytes, then records.
 
-use super::{ByteOrder, cut, header_cut};
-use crate::Packet;
+use super::{ByteOrder, Record, cut, header_cut};
 use crate::error::{Fault, Reason};
 use crate::window::{MAX_RECORD, Window};
 use wire::{LinkType, Timestamp};
@@ -58,7 +57,7 @@ impl Pcap {
         if !window.need(FILE_HEADER).map_err(Reason::Read)? {
             return Err(header_cut(window, FILE_HEADER));
         }
-        let (header, _) = window.take(FILE_HEADER);
+        let header = window.take_bytes(FILE_HEADER);
         let order = variant.order;
         let (major, minor) = (order.u16_at(header, 4), order.u16_at(header, 6));
         let swapped = match (major, minor) {
@@ -77,16 +76,12 @@ impl Pcap {
         self.link
     }
 
-    /// The next packet, numbered `number`.
+    /// Takes the next packet, whose record is described in `record`; `false` where there is none.
     #[inline]
-    pub(crate) fn next<'w>(
-        &mut self,
-        window: &'w mut Window,
-        number: u64,
-    ) -> Result<Option<Packet<'w>>, Fault> {
+    pub(crate) fn next(&mut self, window: &mut Window, record: &mut Record) -> Result<bool, Fault> {
         let Variant { order, nanos, header } = self.variant;
         if !more(window, header)? {
-            return if window.bytes().is_empty() { Ok(None) } else { Err(cut(window, header)) };
+            return if window.bytes().is_empty() { Ok(false) } else { Err(cut(window, header)) };
         }
         let offset = window.position();
         let [secs, fraction, first, second] = order.u32s(window.bytes());
@@ -98,17 +93,15 @@ impl Pcap {
         if !more(window, length)? {
             return Err(cut(window, length));
         }
-        let (record, block) = window.take(length);
-        Ok(Some(Packet {
-            link: Some(self.link),
-            interface: 0,
-            time: Some(time(secs, fraction, nanos)),
-            bytes: &record[header..],
-            wire_len: wire.max(captured),
-            number,
-            offset,
-            block,
-        }))
+        let taken = window.take(length);
+        record.link = Some(self.link);
+        record.interface = 0;
+        record.time = time(secs, fraction, nanos);
+        record.has_time = true;
+        record.bytes = taken.start + header..taken.end;
+        record.wire_len = wire.max(captured);
+        record.offset = offset;
+        Ok(true)
     }
 
     /// The length of the record that `bytes` begin with, if its header is there.

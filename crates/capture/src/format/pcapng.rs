@@ -1,8 +1,7 @@
 //! The pcapng format (draft-ietf-opsawg-pcapng): blocks, each with its length before and after it.
 
 use super::interface::{Clock, Interface};
-use super::{ByteOrder, cut, header_cut, no_capture};
-use crate::Packet;
+use super::{ByteOrder, Record, cut, header_cut, no_capture};
 use crate::error::{Fault, Reason};
 use crate::window::{MAX_RECORD, Window};
 use wire::{LinkType, Timestamp};
@@ -66,14 +65,10 @@ impl Pcapng {
         Ok(this)
     }
 
-    /// The next packet, numbered `number`.
+    /// Takes the next packet, whose record is described in `record`; `false` where there is none.
     #[inline]
-    pub(crate) fn next<'w>(
-        &mut self,
-        window: &'w mut Window,
-        number: u64,
-    ) -> Result<Option<Packet<'w>>, Fault> {
-        let Some(head) = self.next_packet_block(window)? else { return Ok(None) };
+    pub(crate) fn next(&mut self, window: &mut Window, record: &mut Record) -> Result<bool, Fault> {
+        let Some(head) = self.next_packet_block(window)? else { return Ok(false) };
         let least = match head.kind {
             ENHANCED | PACKET => 32,
             _ => 16,
@@ -95,17 +90,15 @@ impl Pcapng {
             let clock = interface.map_or(Clock::DEFAULT, |found| found.clock);
             self.time = Some(clock.time(ticks));
         }
-        let (record, block) = window.take(step);
-        Ok(Some(Packet {
-            link: interface.map(|found| found.link),
-            interface: fields.interface,
-            time: self.time,
-            bytes: &record[fields.data..fields.data + captured],
-            wire_len: fields.wire.max(fields.captured),
-            number,
-            offset,
-            block,
-        }))
+        let start = window.take(step).start + fields.data;
+        record.link = interface.map(|found| found.link);
+        record.interface = fields.interface;
+        record.time = self.time.unwrap_or_default();
+        record.has_time = self.time.is_some();
+        record.bytes = start..start + captured;
+        record.wire_len = fields.wire.max(fields.captured);
+        record.offset = offset;
+        Ok(true)
     }
 
     /// The length of the packet's block that `bytes` begin with, if its header is there. Behind a block
