@@ -39,8 +39,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             // Measured, names included, with nearly all of them asleep: 160 bytes for a TCP connection, 100
-            // for one of UDP. So 2 Mi connections are at most 0.4 GB: more than a laptop's capture has, less
-            // than its memory.
+            // for one of UDP. 2 Mi of them are 0.2 to 0.4 GB: more than a laptop's capture has, less than its
+            // memory. What they hold out of order comes on top, up to `buffered`.
             connections: 2 << 20,
             // Twice the 4 MiB of payload that prove a hole (`tcp::PAST_HOLE`), so that only
             // bookkeeping for tiny segments gets here.
@@ -77,8 +77,8 @@ pub struct Config {
     /// How much may be held.
     pub limits: Limits,
     /// How many connections that may go on are kept ready for their next packet, over all shards: those
-    /// most recently active. The others sleep in a fifth of the memory, and wake up when they speak. What
-    /// comes out is the same.
+    /// most recently active. The others sleep in a quarter of the memory (of UDP, half), and wake up when they
+    /// speak. What comes out is the same.
     pub awake: usize,
 }
 
@@ -89,8 +89,8 @@ impl Default for Config {
             idle: None,
             vlan_keys: false,
             limits: Limits::default(),
-            // 52 MB of TCP connections: about as many as the 64 MiB of bytes that wait to be written are
-            // of. To fall asleep and to wake up takes as long as five packets do.
+            // 52 MB of TCP connections. To fall asleep and to wake up takes as long as five packets do, so it
+            // should be seldom: few captures have so many connections that speak in turn.
             awake: 1 << 17,
         }
     }

@@ -111,7 +111,10 @@ impl<H> Entry<H> {
                 out.put_near(first, 0);
                 out.put_near(last, first);
             }
-            None => [first.time, last.time].iter().for_each(|&time| put_time(time, out)),
+            None => {
+                put_time(first.time, 0, out);
+                put_time(last.time, first.time.secs() as u64, out);
+            }
         }
         self.ledger.put(out);
     }
@@ -139,7 +142,8 @@ impl<H> Entry<H> {
             let first = bytes.take_near(0);
             (at_micros(first), at_micros(bytes.take_near(first)))
         } else {
-            (take_time(bytes), take_time(bytes))
+            let first = take_time(0, bytes);
+            (first, take_time(first.secs() as u64, bytes))
         };
         let first = Source::new(first_time, number, file as u32);
         Self {
@@ -154,7 +158,7 @@ impl<H> Entry<H> {
     }
 }
 
-/// Microseconds since 1970 (an `i64`), if the time is no finer and not from another era.
+/// Microseconds since 1970, as the bits of an `i64`, if the time is no finer and not from another era.
 fn micros(time: Timestamp) -> Option<u64> {
     let nanos = time.subsec_nanos();
     let whole = !time.is_fine() && nanos.is_multiple_of(1000);
@@ -168,13 +172,14 @@ fn at_micros(micros: u64) -> Timestamp {
     Timestamp::new(micros.div_euclid(SECOND), micros.rem_euclid(SECOND) as u32 * 1000)
 }
 
-fn put_time(time: Timestamp, out: &mut Writer<'_>) {
-    out.put_near(time.secs() as u64, 0);
+/// Puts down a time as it is; its seconds for a reader who knows `near`.
+fn put_time(time: Timestamp, near: u64, out: &mut Writer<'_>) {
+    out.put_near(time.secs() as u64, near);
     out.put(u64::from(time.subsec_nanos()) << 1 | u64::from(time.is_fine()));
 }
 
-fn take_time(bytes: &mut Reader<'_>) -> Timestamp {
-    let secs = bytes.take_near(0) as i64;
+fn take_time(near: u64, bytes: &mut Reader<'_>) -> Timestamp {
+    let secs = bytes.take_near(near) as i64;
     let nanos = bytes.take();
     let make = if nanos & 1 == 1 { Timestamp::fine } else { Timestamp::new };
     make(secs, (nanos >> 1) as u32)

@@ -3,12 +3,13 @@
 use crate::connection::Connection;
 use crate::entry::Entry;
 use crate::key::FlowKey;
+use crate::lists::List;
 use crate::outlet::Outlet;
-use crate::table::{Last, List, Table, TcpView};
+use crate::table::{Last, Table, TcpView};
 use crate::tcp::{self, Join, Route, Step, Tcp};
 use crate::{Began, Books, Chunk, Config, Ended, Limit, Side, Sink, Source, Totals};
 use std::borrow::Borrow;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use wire::{Body, Datagram, Payload, Segment, TcpFlags};
 
 /// How many shards there are: the same in every run, so that what is found does not depend on how many
@@ -34,7 +35,8 @@ pub struct Arrival<'a> {
     pub(crate) from: usize,
     pub(crate) body: Body<'a>,
     pub(crate) source: Source,
-    /// Its number, over all inputs in the order in which they are read. No two datagrams have the same.
+    /// The datagram's number, over all inputs in the order in which they are read. No two have the same, but
+    /// the captured runs of one.
     pub(crate) serial: u64,
     /// Captured frames that it is made of; 0 where another datagram in its frame counts that.
     pub(crate) frames: u64,
@@ -79,15 +81,16 @@ pub struct Shard<H> {
     /// Connections that are over since not long ago, the newest at the end: none falls asleep while its
     /// last acknowledgements are still to come.
     fresh: VecDeque<u32>,
-    /// The connections that hold them, by the packets with which they last spoke.
-    holders: BTreeMap<u64, u32>,
+    /// The connections that hold them, by the serial numbers of the packets with which they last spoke. (The
+    /// captured runs of one datagram share a number.)
+    holders: BTreeSet<(u64, u32)>,
 }
 
 impl<H: Copy> Shard<H> {
     /// An empty shard that keeps to its part of the limits.
     pub fn new(config: Config) -> Self {
         let (table, books, totals) = (Table::default(), Books::default(), Totals::default());
-        let (fresh, holders) = (VecDeque::new(), BTreeMap::new());
+        let (fresh, holders) = (VecDeque::new(), BTreeSet::new());
         Self { table, config, books, totals, buffered: 0, fresh, holders }
     }
 
@@ -307,9 +310,10 @@ impl<H: Copy> Shard<H> {
         let holds_since = if cost > 0 { spoke } else { 0 };
         let held_since = std::mem::replace(&mut tcp.holds_since, holds_since);
         if held_since != holds_since {
-            self.holders.remove(&held_since);
+            let known = self.holders.remove(&(held_since, index));
+            debug_assert_eq!(known, held_since > 0);
             if holds_since > 0 {
-                self.holders.insert(holds_since, index);
+                self.holders.insert((holds_since, index));
             }
         }
     }
@@ -321,7 +325,7 @@ impl<H: Copy> Shard<H> {
         sink: &mut S,
     ) -> Result<(), S::Error> {
         while self.buffered > self.config.limits.buffered / SHARDS {
-            let Some((_, &index)) = self.holders.first_key_value() else { break };
+            let Some(&(_, index)) = self.holders.first() else { break };
             let Some((entry, Some(tcp))) = self.table.awake(index) else { break };
             let mut out = outlet(entry, &mut self.books, &mut self.totals, sink, now);
             let (was_settled, before) = (tcp.is_settled(), tcp.cost());
@@ -353,8 +357,10 @@ impl<H: Copy> Shard<H> {
         if !careful {
             return (Some(newest), Join::Plain);
         }
-        if self.table.older(newest).is_none()
-            && let Some(tcp) = self.table.view(newest)
+        // The others may sleep, and would have to be looked at each time.
+        if let Some(tcp) = self.table.view(newest)
+            && (self.table.older(newest).is_none()
+                || tcp::is_of_newest(tcp.borrow(), arrival.from, segment))
         {
             return match tcp::route(&[tcp.borrow()], arrival.from, segment) {
                 Route::Opens => (None, Join::Plain),
@@ -438,6 +444,7 @@ impl<H: Copy> Shard<H> {
         }
         self.table.touch(index, List::Lingering);
         if self.fresh.back() != Some(&index) {
+            self.fresh.retain(|&other| other != index);
             self.fresh.push_back(index);
         }
         if self.fresh.len() > FRESH.min(self.config.awake / SHARDS)
@@ -499,7 +506,7 @@ impl<H: Copy> Shard<H> {
             Last::Tcp(tcp) => {
                 self.buffered -= tcp.cost();
                 if tcp.holds_since > 0 {
-                    self.holders.remove(&tcp.holds_since);
+                    self.holders.remove(&(tcp.holds_since, index));
                 }
                 let order = Side::BOTH.map(|side| entry.connection.index(side));
                 let now = entry.last;

@@ -1,16 +1,17 @@
 //! The connections of a shard, by key and by age.
 //!
 //! Each has a slot of 40 bytes, by whose number it is known. What else there is of it is kept
-//! beside, awake or asleep: awake as the engine works with it, some 100 bytes and 260 more for TCP; asleep
-//! in the 23 to 64 bytes that it takes when it is put down in the fewest (`entry.rs`, `tcp/asleep.rs`). It
+//! beside, awake or asleep: awake as the engine works with it, 104 bytes and 264 more for TCP; asleep
+//! in the fewest bytes that it can be put down in, 23 to 64 in an ordinary capture (`entry.rs`, `tcp/asleep.rs`). It
 //! comes back as it was, so that nothing but memory hangs on which of them sleep.
 
-use crate::cells::{Cells, Class};
+use crate::cells::Cells;
 use crate::connection::Connection;
 use crate::entry::Entry;
 use crate::index::{KeyIndex, Which};
-use crate::key::KeptKey;
+use crate::lists::{List, Lists, NONE};
 use crate::paged::Paged;
+use crate::slot::{Place, Slot};
 use crate::tcp::Tcp;
 use crate::varint::{Reader, Writer};
 use crate::{FlowKey, SHARDS};
@@ -20,49 +21,6 @@ use wire::protocol;
 /// How many connections are found without a look into the table of keys: as many as speak at the same
 /// time in nearly all captures, in one of 64 shards.
 const RECENT: usize = 32;
-
-/// No connection.
-const NONE: u32 = u32::MAX;
-
-/// Where a connection is.
-#[derive(Debug)]
-struct Slot<H> {
-    key: KeptKey,
-    handle: H,
-    /// Its neighbours in its list, the older and the newer one.
-    links: [u32; 2],
-    /// The connection of the same key that was opened before it.
-    older: u32,
-    /// Its number where it is kept.
-    number: u32,
-    place: Place,
-    list: List,
-}
-
-/// Where what is known of a connection is kept.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Place {
-    /// Awake; nothing is needed but an [`Entry`]: every datagram is a message.
-    Message,
-    /// Awake, and TCP.
-    Tcp,
-    /// Asleep.
-    Asleep(Class),
-}
-
-impl Place {
-    fn is_asleep(self) -> bool {
-        matches!(self, Self::Asleep(_))
-    }
-}
-
-impl<H> Slot<H> {
-    /// The table in which its key is, if it is the newest of it.
-    fn table(&self) -> Which {
-        let rests = self.list == List::Lingering && self.place.is_asleep();
-        if rests { Which::Remembered } else { Which::Active }
-    }
-}
 
 /// A TCP connection that is awake.
 #[derive(Debug)]
@@ -107,27 +65,6 @@ impl Last<Box<Tcp>> {
     }
 }
 
-/// The lists by age: a connection is in one of them.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum List {
-    /// Those that may go on and spoke last, the least recently active first. They are awake.
-    Active,
-    /// Those that may go on and have not spoken since; likewise. They sleep, but for those that hold bytes.
-    Dormant,
-    /// Those that are over and wait for stragglers, likewise.
-    Lingering,
-}
-
-/// The ends of a list.
-#[derive(Clone, Copy, Debug)]
-struct Ends {
-    oldest: u32,
-    newest: u32,
-    len: usize,
-}
-
-const EMPTY: Ends = Ends { oldest: NONE, newest: NONE, len: 0 };
-
 /// Connections in a slab, found by key, ordered by activity.
 #[derive(Debug)]
 pub(crate) struct Table<H> {
@@ -139,7 +76,7 @@ pub(crate) struct Table<H> {
     keys: KeyIndex,
     /// Those that packets came for, by the fixed hash of their keys: the newest of each.
     recent: [u32; RECENT],
-    lists: [Ends; 3],
+    lists: Lists,
     /// Where connections are put down on their way to a cell.
     scratch: Vec<u8>,
 }
@@ -153,7 +90,7 @@ impl<H> Default for Table<H> {
             asleep: Cells::default(),
             keys: KeyIndex::default(),
             recent: [NONE; RECENT],
-            lists: [EMPTY; 3],
+            lists: Lists::default(),
             scratch: Vec::new(),
         }
     }
@@ -259,8 +196,7 @@ impl<H: Copy> Table<H> {
     #[inline(never)]
     pub(crate) fn retire(&mut self) {
         let Some(index) = self.oldest(List::Active) else { return };
-        self.unlink(index);
-        self.link(index, List::Dormant);
+        self.move_to(index, List::Dormant);
         self.sleep(index);
     }
 
@@ -313,12 +249,12 @@ impl<H: Copy> Table<H> {
 
     /// Connections in a list.
     pub(crate) fn count(&self, list: List) -> usize {
-        self.lists[list as usize].len
+        self.lists.len(list)
     }
 
     /// The least recently active connection of a list.
     pub(crate) fn oldest(&self, list: List) -> Option<u32> {
-        Some(self.lists[list as usize].oldest).filter(|&index| index != NONE)
+        self.lists.oldest(list)
     }
 
     /// The hash of the key of the connection at `index`.
@@ -381,7 +317,7 @@ impl<H: Copy> Table<H> {
         if let Some(slot) = self.slots.get_mut(index) {
             slot.older = older;
         }
-        self.link(index, List::Active);
+        self.lists.push(&mut self.slots, index, List::Active);
         index
     }
 
@@ -401,7 +337,7 @@ impl<H: Copy> Table<H> {
 
     /// Forgets a connection.
     pub(crate) fn remove(&mut self, index: u32) {
-        self.unlink(index);
+        self.lists.remove(&mut self.slots, index);
         self.leave_key(index);
         if let Some(slot) = self.slots.get(index) {
             match slot.place {
@@ -417,11 +353,16 @@ impl<H: Copy> Table<H> {
     #[inline]
     pub(crate) fn touch(&mut self, index: u32, list: List) {
         let Some(slot) = self.slots.get(index) else { return };
-        if slot.list == list && self.lists[list as usize].newest == index {
+        if slot.list == list && self.lists.is_newest(index, list) {
             return;
         }
-        self.unlink(index);
-        self.link(index, list);
+        self.move_to(index, list);
+    }
+
+    /// Makes a connection the newest of a list.
+    fn move_to(&mut self, index: u32, list: List) {
+        self.lists.remove(&mut self.slots, index);
+        self.lists.push(&mut self.slots, index, list);
     }
 
     /// All connections in the order of their first packets.
@@ -473,36 +414,6 @@ impl<H: Copy> Table<H> {
         if let Some(newer) = newer.and_then(|newer| self.slots.get_mut(newer)) {
             newer.older = older;
         }
-    }
-
-    fn link(&mut self, index: u32, list: List) {
-        let ends = &mut self.lists[list as usize];
-        let newest = std::mem::replace(&mut ends.newest, index);
-        ends.len += 1;
-        if newest == NONE {
-            ends.oldest = index;
-        }
-        if let Some(slot) = self.slots.get_mut(index) {
-            slot.list = list;
-            slot.links = [newest, NONE];
-        }
-        if let Some(slot) = self.slots.get_mut(newest) {
-            slot.links[1] = index;
-        }
-    }
-
-    fn unlink(&mut self, index: u32) {
-        let Some(slot) = self.slots.get(index) else { return };
-        let ([older, newer], list) = (slot.links, slot.list);
-        match self.slots.get_mut(older) {
-            Some(slot) => slot.links[1] = newer,
-            None => self.lists[list as usize].oldest = newer,
-        }
-        match self.slots.get_mut(newer) {
-            Some(slot) => slot.links[0] = older,
-            None => self.lists[list as usize].newest = older,
-        }
-        self.lists[list as usize].len -= 1;
     }
 }
 
@@ -639,6 +550,6 @@ mod tests {
         assert_eq!(size_of::<Option<Slot<u32>>>(), 40);
         // An awake one; there are few of them.
         assert_eq!(size_of::<Option<Entry<u32>>>(), 104);
-        assert!(size_of::<Option<Live<u32>>>() <= 416);
+        assert_eq!(size_of::<Option<Live<u32>>>(), 368);
     }
 }

@@ -85,7 +85,7 @@ mod flag {
 const NUMBERS: u32 = 12;
 
 /// The numbers of a direction; positions may not be known.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Numbers {
     reference: Option<u64>,
     isn: Option<u64>,
@@ -140,22 +140,6 @@ impl Numbers {
             last_packet: pass.number(self.last_packet, packets),
         }
     }
-
-    /// None.
-    const NONE: Self = Self {
-        reference: None,
-        isn: None,
-        base: None,
-        next: None,
-        seen: None,
-        fin: None,
-        first_ack: None,
-        highest_ack: None,
-        raw_ack: None,
-        second_ack: None,
-        raw_ack_count: None,
-        last_packet: None,
-    };
 }
 
 /// Puts down those that were not foreseen.
@@ -238,7 +222,7 @@ impl Stream {
 
     fn take(packets: u64, bytes: &mut Reader<'_>) -> Self {
         let head = bytes.take_u32();
-        let numbers = Numbers::NONE.go_through(packets, &mut Take { bytes, head, bit: 0 });
+        let numbers = Numbers::default().go_through(packets, &mut Take { bytes, head, bit: 0 });
         let syn_len = bytes.take() as u32;
         let has = |flag: u32| head & flag != 0;
         let mark = |number: Option<u64>| number.map_or(Mark::default(), Mark::at);

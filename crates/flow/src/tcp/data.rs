@@ -19,6 +19,19 @@ impl Stream {
         step: &Step,
         out: &mut Outlet<'_, S>,
     ) -> Result<(), S::Error> {
+        self.judge(end, at, payload, false, step, out)
+    }
+
+    /// The same. `witnessed` where another segment has spoken for it, should it seem astray.
+    fn judge<S: Sink>(
+        &mut self,
+        end: usize,
+        at: u64,
+        payload: Payload<'_>,
+        witnessed: bool,
+        step: &Step,
+        out: &mut Outlet<'_, S>,
+    ) -> Result<(), S::Error> {
         let after = at + u64::from(payload.len);
         let weak = payload.len == 1 && self.may_be_keep_alive(after);
         let of_fin = weak && self.fin() == Some(at);
@@ -34,7 +47,7 @@ impl Stream {
             fresh = (at + old, &payload.bytes[old as usize..]);
         }
         if self.is_astray(at, after) {
-            if !self.is_confirmed(at) {
+            if !witnessed && !self.is_confirmed(at) {
                 self.keep_far(end, at, payload, step, out);
                 return Ok(());
             }
@@ -212,11 +225,13 @@ impl Stream {
         step: &Step,
         out: &mut Outlet<'_, S>,
     ) -> Result<(), S::Error> {
-        while let Some(disorder) = self.disorder.as_mut().filter(|d| !d.far.is_empty()) {
-            let Some(far) = disorder.far.take_near(at) else { break };
+        let Some(disorder) = self.disorder.as_mut().filter(|d| !d.far.is_empty()) else {
+            return Ok(());
+        };
+        for far in disorder.far.take_near(at) {
             let now = out.set_now(far.source);
             let payload = Payload { bytes: &far.bytes, len: far.len };
-            let result = self.data(end, far.at, payload, step, out);
+            let result = self.judge(end, far.at, payload, true, step, out);
             out.set_now(now);
             result?;
             if far.fin {

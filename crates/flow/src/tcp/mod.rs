@@ -17,7 +17,7 @@ mod route;
 mod stream;
 
 use release::Occasion;
-pub(crate) use route::{Join, Route, route};
+pub(crate) use route::{Join, Route, is_of_newest, route};
 use stream::Stream;
 
 use crate::outlet::Outlet;
@@ -43,6 +43,10 @@ const ONE_SIDED_PACKETS: u64 = 1024;
 const PAST_HOLE: usize = 4 << 20;
 /// Rule 8: a segment further ahead than this waits for a second witness.
 const FAR_AHEAD: u64 = 64 << 20;
+
+/// What a direction that holds anything costs beside its pieces, in bytes: what it keeps only then, the map's
+/// first node, which has room for eleven, and its connection's being awake.
+const HOLDING: usize = 1 << 10;
 
 /// What every step of a packet needs to know.
 #[derive(Clone, Copy, Debug)]
@@ -113,9 +117,13 @@ impl Tcp {
         self.is_reset() || self.settled
     }
 
-    /// Bytes held, bookkeeping included.
+    /// What it costs to hold bytes out of order, in bytes; 0 where none are held.
     pub(crate) fn cost(&self) -> usize {
-        self.streams.iter().map(Stream::cost).sum()
+        let cost = |stream: &Stream| match stream.cost() {
+            0 => 0,
+            pieces => pieces + HOLDING,
+        };
+        self.streams.iter().map(cost).sum()
     }
 
     /// Takes in a segment that `from` sent, having [joined](route) the connection as `join`.
@@ -208,6 +216,7 @@ impl Tcp {
     pub(crate) fn relieve<S: Sink>(&mut self, out: &mut Outlet<'_, S>) -> Result<bool, S::Error> {
         let larger = usize::from(self.streams[1].cost() > self.streams[0].cost());
         let relieved = self.streams[larger].relieve(larger, out);
+        self.settled = self.streams.iter().all(Stream::is_settled);
         self.note_order();
         relieved
     }

@@ -102,6 +102,12 @@ fn is_syn_of(stream: &Stream, seq: u32) -> bool {
     lowest.checked_sub(syn + 1).is_some_and(|distance| distance <= LATE_SYN)
 }
 
+/// Is the newest connection of a key the one of a segment, whatever is known of the others? A SYN may
+/// belong to any of them.
+pub(crate) fn is_of_newest(newest: &Tcp, from: usize, segment: &Segment<'_>) -> bool {
+    !segment.flags.has(TcpFlags::SYN) && newest.distance(from, segment) == 0
+}
+
 impl Tcp {
     /// How far a segment from end `from` is from what was seen of this connection: the larger of the
     /// distances of its sequence and its acknowledgement number.

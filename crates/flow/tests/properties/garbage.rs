@@ -120,8 +120,8 @@ proptest! {
     /// Many short connections, all of them over or not: tables and lists are used to and fro.
     #[test]
     fn connections_come_and_go(
-        steps in prop::collection::vec((1..40u16, 0..6u8), 0..300),
-        limits in (1..6usize, 1..4usize),
+        steps in prop::collection::vec((1..40u16, 0..7u8), 0..300),
+        limits in (1..6usize, 1..4usize, prop::option::of(0..6000usize)),
     ) {
         let mut talk = Talk::new();
         for (i, &(port, step)) in steps.iter().enumerate() {
@@ -133,12 +133,14 @@ proptest! {
                 2 => talk.raw(0, 1, seq + 1, Some(5001), ""),
                 3 => talk.raw(1, 1, 5001, Some(seq + 1), ""),
                 4 => talk.raw(1, 4, 5001, None, ""),
+                5 => talk.raw(0, 1, seq + 3, Some(5002), "z"),
                 _ => talk.raw(0, 0, seq + 1, Some(5001), "x"),
             };
         }
         let limits = Limits {
             connections: limits.0 * flow::SHARDS,
             lingering: limits.1 * flow::SHARDS,
+            buffered: limits.2.map_or(Limits::default().buffered, |part| part * flow::SHARDS),
             ..Limits::default()
         };
         let config = Config { limits, ..Config::default() };

@@ -200,7 +200,7 @@ fn ports_of_one_shard() -> impl Iterator<Item = u16> {
 }
 
 #[test]
-fn the_newest_tombstones_linger() {
+fn the_newest_that_are_over_linger() {
     let limits = Limits { lingering: 3 * SHARDS, ..Limits::default() };
     let ports: Vec<u16> = ports_of_one_shard().take(5).collect();
     let mut talk = Talk::new();

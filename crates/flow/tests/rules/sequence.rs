@@ -239,6 +239,17 @@ fn a_direction_without_syn_believes_no_segment_far_from_the_others() {
 }
 
 #[test]
+fn segments_far_away_of_which_one_was_cut_to_nothing_confirm_each_other() {
+    let mut talk = Talk::new();
+    talk.raw(B, 0, 200_001_602, Some(1001), "held").raw(A, 0, 1001, Some(200_001_606), "");
+    talk.raw(B, 0, 77_777_778, Some(1001), "aaaa")
+        .raw(B, 0, 77_777_782, Some(1001), "bbbbb")
+        .cut(5);
+    let got = talk.run();
+    assert_eq!(got.only().text(B), "aaaa[122223820]held");
+}
+
+#[test]
 fn of_two_segments_far_apart_the_acknowledged_one_is_believed() {
     let mut talk = Talk::new();
     talk.raw(B, 0, 3_000_000_000, Some(77), "STRAY").raw(A, 0, 77, Some(1000), "");

@@ -1,0 +1,65 @@
+//! Where the table keeps a connection.
+
+use crate::cells::Class;
+use crate::index::Which;
+use crate::key::KeptKey;
+use crate::lists::{Linked, List};
+
+/// Where a connection is, and what an [`Entry`](crate::entry::Entry) that sleeps leaves here. (One that is awake has both too: the
+/// sink is given them together with what is there alone.)
+#[derive(Debug)]
+pub(crate) struct Slot<H> {
+    pub(crate) key: KeptKey,
+    pub(crate) handle: H,
+    /// Its neighbours in its list, the older and the newer one.
+    pub(crate) links: [u32; 2],
+    /// The connection of the same key that was opened before it.
+    pub(crate) older: u32,
+    /// Its number where it is kept.
+    pub(crate) number: u32,
+    pub(crate) place: Place,
+    pub(crate) list: List,
+}
+
+/// Where what is known of a connection is kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Place {
+    /// Awake; nothing is needed but an [`Entry`](crate::entry::Entry): every datagram is a message.
+    Message,
+    /// Awake, and TCP.
+    Tcp,
+    /// Asleep.
+    Asleep(Class),
+}
+
+impl Place {
+    pub(crate) fn is_asleep(self) -> bool {
+        matches!(self, Self::Asleep(_))
+    }
+}
+
+impl<H> Linked for Slot<H> {
+    fn list(&self) -> List {
+        self.list
+    }
+
+    fn list_mut(&mut self) -> &mut List {
+        &mut self.list
+    }
+
+    fn neighbours(&self) -> [u32; 2] {
+        self.links
+    }
+
+    fn neighbours_mut(&mut self) -> &mut [u32; 2] {
+        &mut self.links
+    }
+}
+
+impl<H> Slot<H> {
+    /// The table in which its key is, if it is the newest of it.
+    pub(crate) fn table(&self) -> Which {
+        let rests = self.list == List::Lingering && self.place.is_asleep();
+        if rests { Which::Remembered } else { Which::Active }
+    }
+}
