@@ -1,7 +1,7 @@
 //! One connection as sinks see it.
 
+use crate::arrival::shard_of;
 use crate::key::KeptKey;
-use crate::shard::shard_of;
 use crate::{Endpoint, FlowKey, Side, Source};
 use wire::VlanIds;
 

@@ -3,8 +3,8 @@
 //! It waits here, copied, until it is asked for: few frames give more than one datagram, and the bytes
 //! of all others are never copied.
 
+use crate::Arrival;
 use crate::assembled::Assembled;
-use crate::shard::Arrival;
 use std::collections::VecDeque;
 use wire::{Body, Payload, Segment, TcpFlags};
 

@@ -1,7 +1,7 @@
 //! From frames to datagrams: decoding and defragmentation, before anything is known of connections.
 
+use crate::Arrival;
 use crate::msdu::{Msdus, Outcome};
-use crate::shard::Arrival;
 use crate::unpacker::Unpacker;
 use crate::{Books, Config, Limit, Reason, Source, Totals};
 use wire::{Decoded, Dropped, Frame, Layer, LinkFragment};

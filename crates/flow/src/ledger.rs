@@ -90,37 +90,25 @@ impl Default for Ledger {
 /// Tells many counts from few ones where they are put down.
 const MANY: u64 = 1 << 2;
 
+/// How many counts an end has.
+const COUNTS: usize = size_of::<SideStats>() / size_of::<u64>();
+
 /// All counts of an end.
-fn counts(stats: &mut SideStats) -> [&mut u64; 13] {
-    let SideStats {
-        packets,
-        chunks,
-        bytes,
-        messages,
-        missing,
-        gaps,
-        retransmitted,
-        out_of_order,
-        overlapping,
-        conflicting,
-        keep_alive,
-        before_start,
-        late,
-    } = stats;
+fn counts(stats: &mut SideStats) -> [&mut u64; COUNTS] {
     [
-        packets,
-        chunks,
-        bytes,
-        messages,
-        missing,
-        gaps,
-        retransmitted,
-        out_of_order,
-        overlapping,
-        conflicting,
-        keep_alive,
-        before_start,
-        late,
+        &mut stats.packets,
+        &mut stats.chunks,
+        &mut stats.bytes,
+        &mut stats.messages,
+        &mut stats.missing,
+        &mut stats.gaps,
+        &mut stats.retransmitted,
+        &mut stats.out_of_order,
+        &mut stats.overlapping,
+        &mut stats.conflicting,
+        &mut stats.keep_alive,
+        &mut stats.before_start,
+        &mut stats.late,
     ]
 }
 

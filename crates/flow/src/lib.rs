@@ -45,6 +45,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod arrival;
 mod assembled;
 mod batch;
 mod books;
@@ -76,6 +77,7 @@ mod tcp;
 mod unpacker;
 mod varint;
 
+pub use arrival::{Arrival, SHARDS};
 pub use batch::Batch;
 pub use books::{Books, Limit, Reason, Totals};
 pub use config::{Config, Limits, Overlap};
@@ -83,7 +85,7 @@ pub use connection::Connection;
 pub use engine::Engine;
 pub use intake::Intake;
 pub use key::{Endpoint, FlowKey};
-pub use shard::{Arrival, OpenConnections, Opened, SHARDS, Shard};
+pub use shard::{OpenConnections, Opened, Shard};
 pub use shards::Shards;
 pub use sink::{Began, Chunk, Conflict, Ended, Gap, Report, Side, Sink};
 pub use source::Source;

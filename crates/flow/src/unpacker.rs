@@ -4,10 +4,10 @@
 //! it counts it, the others count none. So what is handed on here is always something together with the
 //! frames that nothing else counts.
 
+use crate::Arrival;
 use crate::assembled::Assembled;
 use crate::defrag::{Defragmenter, Outcome, Whole};
 use crate::further::{Further, runs};
-use crate::shard::Arrival;
 use crate::{Books, Config, Reason, Source};
 use wire::{Aggregate, Datagram, Decoded, Dropped, Fragment, Layer, VlanIds};
 
