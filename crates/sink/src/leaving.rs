@@ -52,8 +52,7 @@ impl Store {
                 from += 1;
             }
         }
-        // The list is used again, the bytes are not.
-        leaving.clear();
+        leaving.drain(..).for_each(|gone| self.pool.take_back(gone.bytes));
         self.leaving = leaving;
         result
     }

@@ -43,6 +43,7 @@ mod name;
 mod null;
 mod os;
 mod output;
+mod pool;
 mod protocol;
 mod recency;
 #[cfg(test)]

@@ -4,6 +4,7 @@
 use crate::SinkError;
 use crate::leaving::Leaving;
 use crate::os::{self, Dir};
+use crate::pool::Pool;
 use crate::recency::Recency;
 use crate::slab::Slab;
 use crate::slots::{NONE, Slots};
@@ -35,6 +36,7 @@ pub(crate) struct Store {
     pub(crate) open: Recency,
     /// What is written next, and then closed.
     pub(crate) leaving: Vec<Leaving>,
+    pub(crate) pool: Pool,
 }
 
 /// A file that has bytes to write or is open.
@@ -69,6 +71,7 @@ impl Store {
             recent: Recency::default(),
             open: Recency::default(),
             leaving: Vec::new(),
+            pool: Pool::default(),
         }
     }
 
@@ -104,7 +107,7 @@ impl Store {
         let id = self.stream(slot, index, name);
         let stream = &mut self.streams[id];
         let before = stream.buffer.capacity();
-        make_room(&mut stream.buffer, room);
+        self.pool.make_room(&mut stream.buffer, room, WRITE_AT);
         write(&mut stream.buffer);
         self.held = self.held - before + stream.buffer.capacity();
         if stream.buffer.len() >= WRITE_AT {
@@ -206,6 +209,7 @@ impl Store {
         self.slots.set_stream(slot, index, NONE);
         let Stream { name, buffer: bytes, file, .. } = stream;
         if bytes.is_empty() {
+            self.pool.take_back(bytes);
             return Ok(());
         }
         let created = self.slots.was_created(slot, index);
@@ -266,16 +270,6 @@ impl Store {
     /// What failed, and where.
     pub(crate) fn failed(&self, action: &'static str, name: &str, source: io::Error) -> SinkError {
         SinkError::File { action, path: self.dir.path().join(name), source }
-    }
-}
-
-/// Makes room for `more` bytes. A buffer doubles, but not beyond what it will be written at: twice
-/// that for each of many long connections would be memory for nothing.
-fn make_room(buffer: &mut Vec<u8>, more: usize) {
-    if buffer.capacity() - buffer.len() < more {
-        let doubled = buffer.capacity().saturating_mul(2).min(WRITE_AT);
-        let target = buffer.len().saturating_add(more).max(doubled);
-        buffer.reserve_exact(target - buffer.len());
     }
 }
 
@@ -368,20 +362,20 @@ mod tests {
     #[test]
     fn over_the_budget_the_least_recently_active_is_written() {
         let dir = TempDir::new().unwrap();
-        let mut store = store(&dir, 9, 7000);
+        let mut store = store(&dir, 9, 2500);
         let slots: Vec<u32> = (0..3).map(|n| store.insert(n)).collect();
-        append(&mut store, slots[0], "a", &[1; 2000]);
-        append(&mut store, slots[1], "b", &[2; 2000]);
+        append(&mut store, slots[0], "a", &[1; 600]);
+        append(&mut store, slots[1], "b", &[2; 600]);
         append(&mut store, slots[0], "a", &[1; 1]);
-        append(&mut store, slots[2], "c", &[3; 2000]);
+        append(&mut store, slots[2], "c", &[3; 600]);
         store.write_leaving().unwrap();
         assert_eq!(contents(dir.path()).into_keys().collect::<Vec<_>>(), ["b"]);
-        assert!(store.held <= 7000);
-        append(&mut store, slots[1], "b", &[2; 2000]);
+        assert!(store.held <= 2500);
+        append(&mut store, slots[1], "b", &[2; 600]);
         store.write_leaving().unwrap();
         assert_eq!(contents(dir.path()).into_keys().collect::<Vec<_>>(), ["a", "b"]);
         store.finish().unwrap();
-        assert_eq!(contents(dir.path())["b"], [2; 4000]);
+        assert_eq!(contents(dir.path())["b"], [2; 1200]);
     }
 
     #[test]
