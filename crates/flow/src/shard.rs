@@ -130,7 +130,7 @@ impl<H: Copy> Shard<H> {
         let known = self.table.newest_again(&arrival.key, arrival.hash);
         let index = match self.unless_idle(known, arrival, sink)? {
             Some(index) => index,
-            None => self.open(arrival, arrival.from, sink)?,
+            None => self.open(known.is_none(), arrival, arrival.from, sink)?,
         };
         self.table.wake(index);
         self.table.touch(index, List::Active);
@@ -179,7 +179,10 @@ impl<H: Copy> Shard<H> {
         let known = self.unless_idle(known, arrival, sink)?;
         let (index, join) = match known {
             Some(index) => (index, join),
-            None => (self.open(arrival, initiator(arrival, segment), sink)?, Join::Plain),
+            None => {
+                let initiator = initiator(arrival, segment);
+                (self.open(newest.is_none(), arrival, initiator, sink)?, Join::Plain)
+            }
         };
         self.table.wake(index);
         if segment.flags.has(TcpFlags::SYN) && (known.is_none() || join == Join::LateSyn) {
@@ -354,9 +357,10 @@ impl<H: Copy> Shard<H> {
         Ok(None)
     }
 
-    /// Opens a connection, after making room for it.
+    /// Opens a connection, after making room for it. `first` where there is none of its key.
     fn open<S: Sink<Handle = H>>(
         &mut self,
+        first: bool,
         arrival: &Arrival<'_>,
         initiator: usize,
         sink: &mut S,
@@ -368,14 +372,17 @@ impl<H: Copy> Shard<H> {
             self.close_for(Limit::Connections, oldest, sink)?;
         }
         let per_key = self.config.limits.per_key.max(1);
-        let oldest = self.table.of_key(&arrival.key).nth(per_key - 1);
+        let oldest = match first {
+            true => None,
+            false => self.table.of_key(&arrival.key).nth(per_key - 1),
+        };
         if let Some(oldest) = oldest {
             self.close_for(Limit::PerKey, oldest, sink)?;
         }
         let connection = Connection::new(arrival.key, initiator, arrival.source);
         self.totals.connections[usize::from(connection.protocol())] += 1;
         let handle = sink.opened(&connection)?;
-        Ok(self.table.insert(connection, arrival.serial, handle))
+        Ok(self.table.insert(connection, arrival.hash, arrival.serial, handle, first))
     }
 
     /// Rule 2: a SYN says who the initiator is, if nothing went out before.

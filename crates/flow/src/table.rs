@@ -296,8 +296,16 @@ impl<H: Copy> Table<H> {
         std::iter::successors(self.newest(key), |&index| self.older(index))
     }
 
-    /// Adds a connection, the newest of its key and the most recently active.
-    pub(crate) fn insert(&mut self, connection: Connection, opened: u64, handle: H) -> u32 {
+    /// Adds a connection, the newest of its key and the most recently active. The key's fixed hash is `hash`;
+    /// `first` where there is no connection of that key.
+    pub(crate) fn insert(
+        &mut self,
+        connection: Connection,
+        hash: u64,
+        opened: u64,
+        handle: H,
+        first: bool,
+    ) -> u32 {
         let key = connection.key();
         let entry = Entry::new(connection, opened, handle);
         let (place, number) = match is_tcp(&entry) {
@@ -313,21 +321,17 @@ impl<H: Copy> Table<H> {
             place,
             list: List::Active,
         });
-        let older = self.make_newest(&key, index);
-        if let Some(slot) = self.slots.get_mut(index) {
+        let seeded = self.keys.hash(&key);
+        if !first
+            && let Some(older) = self.keys.take(seeded, has_key(&self.slots, &key))
+            && let Some(slot) = self.slots.get_mut(index)
+        {
             slot.older = older;
         }
+        self.keys.insert(Which::Active, seeded, index, key_of(&self.slots));
+        self.recent[place_of(hash)] = index;
         self.lists.push(&mut self.slots, index, List::Active);
         index
-    }
-
-    /// Makes a connection the newest of its key; the one that was.
-    fn make_newest(&mut self, key: &FlowKey, index: u32) -> u32 {
-        self.recent[place_of(key.fixed_hash())] = NONE;
-        let hash = self.keys.hash(key);
-        let older = self.keys.take(hash, has_key(&self.slots, key));
-        self.keys.insert(Which::Active, hash, index, key_of(&self.slots));
-        older.unwrap_or(NONE)
     }
 
     /// Forgets all connections.
@@ -455,6 +459,11 @@ mod tests {
         connection(6, port)
     }
 
+    fn add<H: Copy>(table: &mut Table<H>, new: Connection, opened: u64, handle: H) -> u32 {
+        let (key, first) = (new.key(), table.newest(&new.key()).is_none());
+        table.insert(new, key.fixed_hash(), opened, handle, first)
+    }
+
     fn of(table: &Table<()>, port: u16) -> Vec<u32> {
         table.of_key(&tcp(port).key()).collect()
     }
@@ -462,10 +471,10 @@ mod tests {
     #[test]
     fn connections_of_one_key_are_a_chain_the_newest_first() {
         let mut table = Table::default();
-        let a = table.insert(tcp(5), 1, ());
-        let other = table.insert(tcp(6), 2, ());
-        let b = table.insert(tcp(5), 3, ());
-        let c = table.insert(tcp(5), 4, ());
+        let a = add(&mut table, tcp(5), 1, ());
+        let other = add(&mut table, tcp(6), 2, ());
+        let b = add(&mut table, tcp(5), 3, ());
+        let c = add(&mut table, tcp(5), 4, ());
         assert_eq!((of(&table, 5), of(&table, 6)), (vec![c, b, a], vec![other]));
         table.remove(b);
         assert_eq!(of(&table, 5), [c, a]);
@@ -473,13 +482,13 @@ mod tests {
         assert_eq!(of(&table, 5), [a]);
         table.remove(a);
         assert_eq!((of(&table, 5), of(&table, 6), table.len()), (vec![], vec![other], 1));
-        assert_eq!(table.insert(tcp(5), 9, ()), a, "slots are used again");
+        assert_eq!(add(&mut table, tcp(5), 9, ()), a, "slots are used again");
     }
 
     #[test]
     fn the_least_recently_active_is_first() {
         let mut table = Table::default();
-        let [a, b, c] = [5, 6, 7].map(|port| table.insert(connection(17, port), 1, ()));
+        let [a, b, c] = [5, 6, 7].map(|port| add(&mut table, connection(17, port), 1, ()));
         assert_eq!(table.oldest(List::Active), Some(a));
         table.touch(a, List::Active);
         assert_eq!(table.oldest(List::Active), Some(b));
@@ -496,10 +505,10 @@ mod tests {
     #[test]
     fn first_packets_give_an_order_over_slots_used_again() {
         let mut table = Table::default();
-        let a = table.insert(tcp(5), 10, ());
-        let b = table.insert(tcp(6), 20, ());
+        let a = add(&mut table, tcp(5), 10, ());
+        let b = add(&mut table, tcp(6), 20, ());
         table.remove(a);
-        let c = table.insert(tcp(7), 30, ());
+        let c = add(&mut table, tcp(7), 30, ());
         assert!(c < b);
         table.touch(b, List::Lingering);
         table.sleep(b);
@@ -512,7 +521,7 @@ mod tests {
             let mut table = Table::default();
             let mut indexes = Vec::new();
             for port in 0..300 {
-                let index = table.insert(connection(protocol, port), u64::from(port), port);
+                let index = add(&mut table, connection(protocol, port), u64::from(port), port);
                 let (entry, _) = table.awake(index).unwrap();
                 entry.ledger.add_chunk(1, usize::from(port) + 1);
                 indexes.push(index);

@@ -42,13 +42,17 @@ impl From<&Report> for Parts {
 /// both orders are names, so connections that differ in nothing but the order count as alike.
 pub(crate) struct Namer {
     clock: Clock,
+    /// The second that the last name showed, and how: many names in a row show the same.
+    shown: (WallSecond, [u8; 14]),
     used: Used,
 }
 
 impl Namer {
     /// A namer that shows times of the local zone or UTC.
     pub(crate) fn new(utc: bool) -> Self {
-        Self { clock: if utc { Clock::utc() } else { Clock::local() }, used: Used::default() }
+        let mut clock = if utc { Clock::utc() } else { Clock::local() };
+        let second = clock.show(Timestamp::default());
+        Self { clock, shown: (second, second.compact()), used: Used::default() }
     }
 
     /// The number of a connection that was just opened among those that look like it; from 1.
@@ -61,7 +65,11 @@ impl Namer {
     /// Appends the name with `from`'s end first, without an extension: ASCII, and nothing that
     /// leads out of a directory.
     pub(crate) fn push(&mut self, out: &mut Vec<u8>, parts: &Parts, from: Side, number: u32) {
-        self.show(parts.first).push_compact(out);
+        let second = self.show(parts.first);
+        if second != self.shown.0 {
+            self.shown = (second, second.compact());
+        }
+        out.extend_from_slice(&self.shown.1);
         out.push(b'-');
         push_protocol_in_file_name(out, parts.protocol);
         out.push(b'-');
@@ -95,16 +103,42 @@ fn push_end(out: &mut Vec<u8>, end: Endpoint) {
     push_u64(out, u64::from(end.port));
 }
 
+/// Each number of an IPv4 address as it is written, with the dot that follows; and how long that is.
+static OCTETS: [([u8; 4], usize); 256] = {
+    let mut octets = [([b'.'; 4], 0); 256];
+    let mut n = 0;
+    while n < 256 {
+        let len = if n < 10 {
+            1
+        } else if n < 100 {
+            2
+        } else {
+            3
+        };
+        let (mut at, mut rest) = (len, n);
+        while at > 0 {
+            at -= 1;
+            octets[n].0[at] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        octets[n].1 = len + 1;
+        n += 1;
+    }
+    octets
+};
+
 /// Appends an address as usually written.
 pub(crate) fn push_addr(out: &mut Vec<u8>, addr: IpAddr) {
     match addr {
         IpAddr::V4(v4) => {
-            for (i, n) in v4.octets().into_iter().enumerate() {
-                if i > 0 {
-                    out.push(b'.');
-                }
-                out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
+            for n in v4.octets() {
+                let (text, len) = OCTETS[usize::from(n)];
+                // Always four bytes, which take one instruction.
+                let end = out.len() + len;
+                out.extend_from_slice(&text);
+                out.truncate(end);
             }
+            out.pop();
         }
         IpAddr::V6(v6) => {
             let written = write!(out, "{v6}");
@@ -137,6 +171,16 @@ mod tests {
         let mut swapped = Vec::new();
         namer.push(&mut swapped, &(&telnet).into(), Side::One, 2);
         assert_eq!(swapped, b"20190722081130-TCP-192.168.56.203.23-192.168.56.1.58783_2");
+    }
+
+    #[test]
+    fn every_number_of_an_address_is_written() {
+        for n in 0..=255 {
+            let mut out = Vec::new();
+            let addr = IpAddr::from([n, 255 - n, n / 2, n]);
+            push_addr(&mut out, addr);
+            assert_eq!(String::from_utf8(out).unwrap(), addr.to_string());
+        }
     }
 
     #[test]

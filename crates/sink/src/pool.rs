@@ -7,6 +7,9 @@ const SIZE: usize = 8 << 10;
 /// Up to this size a buffer is made as large as it must be: millions of connections have no more.
 const SMALL: usize = 1 << 10;
 
+/// No buffer is smaller: a question and an answer of DNS have room in it.
+const LEAST: usize = 128;
+
 /// How many wait to be used again: 1 MiB.
 const MOST: usize = 128;
 
@@ -30,7 +33,7 @@ impl Pool {
             return;
         }
         let doubled = buffer.capacity().saturating_mul(2).min(most);
-        buffer.reserve_exact(needed.max(doubled) - buffer.len());
+        buffer.reserve_exact(needed.max(doubled).max(LEAST) - buffer.len());
     }
 
     /// Takes a buffer that is used no more.

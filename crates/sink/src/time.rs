@@ -82,12 +82,14 @@ impl WallSecond {
         self.0
     }
 
-    /// Appends `YYYYMMDDHHMMSS`.
-    pub(crate) fn push_compact(self, out: &mut Vec<u8>) {
+    /// `YYYYMMDDHHMMSS`.
+    pub(crate) fn compact(self) -> [u8; 14] {
         let (date, time) = self.fields();
-        for n in date.into_iter().chain(time) {
-            push_two_digits(out, n);
+        let mut text = [b'0'; 14];
+        for (digits, n) in text.chunks_exact_mut(2).zip(date.into_iter().chain(time)) {
+            digits.copy_from_slice(&two_digits(n));
         }
+        text
     }
 
     /// Appends `YYYY-MM-DD HH:MM:SS`.
@@ -123,8 +125,12 @@ impl WallSecond {
     }
 }
 
+fn two_digits(n: u8) -> [u8; 2] {
+    [b'0' + n / 10 % 10, b'0' + n % 10]
+}
+
 fn push_two_digits(out: &mut Vec<u8>, n: u8) {
-    out.extend_from_slice(&[b'0' + n / 10 % 10, b'0' + n % 10]);
+    out.extend_from_slice(&two_digits(n));
 }
 
 /// Appends seconds since the epoch: 9 decimals where the interface resolved finer than a
@@ -176,7 +182,7 @@ mod tests {
 
     fn compact(clock: &mut Clock, secs: i64) -> String {
         let mut out = Vec::new();
-        clock.show(Timestamp::new(secs, 0)).push_compact(&mut out);
+        out.extend_from_slice(&clock.show(Timestamp::new(secs, 0)).compact());
         String::from_utf8(out).unwrap()
     }
 

@@ -81,8 +81,10 @@ impl Dir {
     }
 
     fn open(&mut self, name: &str, flags: OFlags) -> Result<File, Errno> {
-        let (folder, name) = match name.split_once('/') {
-            Some((folder, name)) => (self.folder(folder)?, name),
+        // A folder has a number, of ten digits at most, and what follows has no `/`.
+        let slash = name.bytes().take(11).position(|byte| byte == b'/');
+        let (folder, name) = match slash {
+            Some(at) => (self.folder(&name[..at])?, &name[at + 1..]),
             None => (self.handle()?, name),
         };
         let flags = flags | OFlags::WRONLY | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC;
