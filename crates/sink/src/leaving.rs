@@ -4,7 +4,7 @@ use crate::SinkError;
 use crate::store::Store;
 use std::fs::File;
 use std::io::Write;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, TryLockError};
 
 /// A file that is to be written and closed. Few wait, so that their bytes count against no budget.
 pub(crate) struct Leaving {
@@ -22,6 +22,11 @@ pub(crate) struct Leaving {
 /// 13.9 s. In turns of 32, one creates while the other writes.
 pub(crate) const TOGETHER: usize = 32;
 
+/// While it is another worker's turn, files wait, and this one goes on with something else, until there
+/// are so many of them, or their bytes are so many.
+const WAITING: usize = 4 * TOGETHER;
+const WAITING_BYTES: usize = 1 << 20;
+
 /// Held by the worker whose turn it is to create files.
 static TURN: Mutex<()> = Mutex::new(());
 
@@ -29,8 +34,23 @@ impl Store {
     /// Lets a file wait for its turn.
     pub(crate) fn leave(&mut self, leaving: Leaving) -> Result<(), SinkError> {
         self.leaving.push(leaving);
-        // Files that are open already count, too.
-        if self.leaving.len() < TOGETHER.min(self.max_open) { Ok(()) } else { self.write_leaving() }
+        if self.leaving.len() < self.together() || self.can_wait() {
+            return Ok(());
+        }
+        self.write_leaving()
+    }
+
+    /// How many are opened in a turn. Files that are open already count, too.
+    fn together(&self) -> usize {
+        TOGETHER.min(self.max_open)
+    }
+
+    /// Is it another worker's turn, and may more files wait for it?
+    fn can_wait(&self) -> bool {
+        let bytes = || self.leaving.iter().map(|leaving| leaving.bytes.len()).sum::<usize>();
+        self.leaving.len() < WAITING
+            && matches!(TURN.try_lock(), Err(TryLockError::WouldBlock))
+            && bytes() < WAITING_BYTES
     }
 
     /// Creates, writes and closes what waits for it. Whatever fails, the others are written, unless there
@@ -39,7 +59,8 @@ impl Store {
         let mut leaving = std::mem::take(&mut self.leaving);
         let (mut from, mut result) = (0, Ok(()));
         while from < leaving.len() {
-            let rest = &mut leaving[from..];
+            let turn = self.together().min(leaving.len() - from);
+            let rest = &mut leaving[from..][..turn];
             let (opened, error) = self.open_leaving(rest);
             for gone in &mut rest[..opened] {
                 let full = result.as_ref().is_err_and(SinkError::is_disk_full);
