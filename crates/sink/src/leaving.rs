@@ -20,11 +20,11 @@ pub(crate) struct Leaving {
 /// The system lets one thread at a time create a file in a directory. Two workers that create, write and
 /// close one file at a time meet there for every file, and wait by spinning: 1.35 million files took
 /// 13.9 s. In turns of 32, one creates while the other writes.
-pub(crate) const TOGETHER: usize = 32;
+const TOGETHER: usize = 32;
 
 /// While it is another worker's turn, files wait, and this one goes on with something else, until there
 /// are so many of them, or their bytes are so many.
-const WAITING: usize = 4 * TOGETHER;
+pub(crate) const WAITING: usize = 4 * TOGETHER;
 const WAITING_BYTES: usize = 1 << 20;
 
 /// Held by the worker whose turn it is to create files.
@@ -109,5 +109,29 @@ impl Store {
             return Ok(());
         }
         self.dir.remove(&leaving.name).map_err(|e| self.failed("remove", &leaving.name, e))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tempfile::TempDir;
+
+    #[test]
+    fn files_wait_while_it_is_another_workers_turn() {
+        let dir = TempDir::new().unwrap();
+        let mut store = Store::new(dir.path().into(), 9, 1 << 20);
+        let files = || std::fs::read_dir(dir.path()).unwrap().count();
+        let mut leave = |n: usize| {
+            let (name, bytes) = (n.to_string().into(), vec![7; 100]);
+            store.leave(Leaving { name, bytes, file: None, created: false }).unwrap();
+        };
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        (1..WAITING).for_each(&mut leave);
+        assert_eq!(files(), 0);
+        drop(turn);
+        leave(WAITING);
+        assert_eq!(files(), WAITING);
+        assert!(store.leaving.is_empty());
     }
 }

@@ -282,7 +282,7 @@ fn lengthen(file: &Option<File>, len: u64) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::leaving::TOGETHER;
+    use crate::leaving::WAITING;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
     use std::path::Path;
@@ -452,7 +452,7 @@ mod tests {
             for &slot in &slots {
                 append(&mut store, slot, &slot.to_string(), b"x");
                 store.settle(slot).unwrap();
-                assert!(store.leaving.len() < TOGETHER.min(max_open).max(1));
+                assert!(store.leaving.len() < WAITING);
             }
             store.finish().unwrap();
             assert_eq!(contents(dir.path()).len(), 50);
