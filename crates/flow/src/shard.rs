@@ -2,8 +2,8 @@
 
 use crate::connection::Connection;
 use crate::entry::Entry;
-use crate::lists::List;
 use crate::outlet::Outlet;
+use crate::slot::List;
 use crate::table::{Last, Table, TcpView};
 use crate::tcp::{self, Join, Route, Step, Tcp};
 use crate::{
@@ -148,12 +148,10 @@ impl<H: Copy> Shard<H> {
         sink: &mut S,
     ) -> Result<(), S::Error> {
         let newest = self.table.newest_again(&arrival.key, arrival.hash);
-        if let Some(index) = newest {
-            match self.take_next(index, arrival, segment, sink) {
-                Ok(false) => {}
-                Ok(true) => return Ok(()),
-                Err(error) => return Err(error),
-            }
+        if let Some(index) = newest
+            && self.take_next(index, arrival, segment, sink)?
+        {
+            return Ok(());
         }
         self.handle_with_care(newest, arrival, segment, sink)
     }

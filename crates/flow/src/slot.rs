@@ -3,7 +3,6 @@
 use crate::cells::Class;
 use crate::index::Which;
 use crate::key::KeptKey;
-use crate::lists::{Linked, List};
 
 /// Where a connection is, and what an [`Entry`](crate::entry::Entry) that sleeps leaves here. (One that is awake has both too: the
 /// sink is given them together with what is there alone.)
@@ -21,6 +20,17 @@ pub(crate) struct Slot<H> {
     pub(crate) list: List,
 }
 
+/// A list by age.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum List {
+    /// Connections that may go on and spoke last, the least recently active first. They are awake.
+    Active,
+    /// Those that may go on and have not spoken since; likewise. They sleep, but for those that hold bytes.
+    Dormant,
+    /// Those that are over and wait for stragglers, likewise.
+    Lingering,
+}
+
 /// Where what is known of a connection is kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Place {
@@ -35,24 +45,6 @@ pub(crate) enum Place {
 impl Place {
     pub(crate) fn is_asleep(self) -> bool {
         matches!(self, Self::Asleep(_))
-    }
-}
-
-impl<H> Linked for Slot<H> {
-    fn list(&self) -> List {
-        self.list
-    }
-
-    fn list_mut(&mut self) -> &mut List {
-        &mut self.list
-    }
-
-    fn neighbours(&self) -> [u32; 2] {
-        self.links
-    }
-
-    fn neighbours_mut(&mut self) -> &mut [u32; 2] {
-        &mut self.links
     }
 }
 
