@@ -2,7 +2,7 @@
 //!
 //! A `Vec` that grows doubles, so that up to half of it is memory for nothing, and at the moment of
 //! growing the old half stands beside it; with millions of connections in 64 shards those were
-//! 100 MB. Pages stay where they are, and at most one of each table is not full.
+//! 100 MB. Pages stay where they are, and at most one of each table was never full.
 
 /// Values in a page.
 const PAGE: usize = 64;
@@ -11,49 +11,58 @@ const PAGE: usize = 64;
 /// one.
 #[derive(Debug)]
 pub(crate) struct Paged<T> {
-    pages: Vec<Vec<Option<T>>>,
+    pages: Vec<Page<T>>,
+    /// Numbers given free.
     free: Vec<u32>,
-    len: usize,
+    /// Numbers given out up to now.
+    used: u32,
 }
+
+/// Of known length, so that a value in it is found with one look at the list of pages.
+type Page<T> = Box<[Option<T>; PAGE]>;
 
 impl<T> Default for Paged<T> {
     fn default() -> Self {
-        Self { pages: Vec::new(), free: Vec::new(), len: 0 }
+        Self { pages: Vec::new(), free: Vec::new(), used: 0 }
     }
 }
 
 impl<T> Paged<T> {
     /// How many values there are.
     pub(crate) fn len(&self) -> usize {
-        self.len
+        self.used as usize - self.free.len()
     }
 
     /// Keeps a value; its number.
+    #[inline]
     pub(crate) fn insert(&mut self, value: T) -> u32 {
-        self.len += 1;
-        if let Some(number) = self.free.pop() {
-            let (page, place) = split(number);
-            self.pages[page][place] = Some(value);
-            return number;
+        let number = self.free.pop().unwrap_or_else(|| self.next_number());
+        let (page, place) = split(number);
+        self.pages[page][place] = Some(value);
+        number
+    }
+
+    /// A number that was not given out, with a page for its value.
+    #[cold]
+    fn next_number(&mut self) -> u32 {
+        let number = self.used;
+        assert!(number < u32::MAX, "no machine holds 2^32 of them, at 50 bytes each");
+        self.used += 1;
+        if self.pages.len() == number as usize / PAGE {
+            let page: Box<[Option<T>]> = (0..PAGE).map(|_| None).collect();
+            self.pages.extend(Page::try_from(page));
         }
-        if self.pages.last().is_none_or(|page| page.len() == PAGE) {
-            self.pages.push(Vec::with_capacity(PAGE));
-        }
-        let number = u32::try_from(self.len - 1).ok().filter(|&number| number != u32::MAX);
-        let number = number.expect("no machine holds 2^32 of them, at 50 bytes each");
-        let (page, _) = split(number);
-        self.pages[page].push(Some(value));
         number
     }
 
     /// Drops a value where it stands.
     pub(crate) fn forget(&mut self, number: u32) {
         let (page, place) = split(number);
-        let slot = self.pages.get_mut(page).and_then(|page| page.get_mut(place));
-        if let Some(slot) = slot.filter(|slot| slot.is_some()) {
-            *slot = None;
+        if let Some(page) = self.pages.get_mut(page)
+            && page[place].is_some()
+        {
+            page[place] = None;
             self.free.push(number);
-            self.len -= 1;
         }
     }
 
@@ -61,19 +70,19 @@ impl<T> Paged<T> {
     #[inline]
     pub(crate) fn get(&self, number: u32) -> Option<&T> {
         let (page, place) = split(number);
-        self.pages.get(page)?.get(place)?.as_ref()
+        self.pages.get(page)?[place].as_ref()
     }
 
     /// The same, to change.
     #[inline]
     pub(crate) fn get_mut(&mut self, number: u32) -> Option<&mut T> {
         let (page, place) = split(number);
-        self.pages.get_mut(page)?.get_mut(place)?.as_mut()
+        self.pages.get_mut(page)?[place].as_mut()
     }
 
     /// All values with their numbers.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
-        let slots = self.pages.iter().flatten().enumerate();
+        let slots = self.pages.iter().flat_map(|page| page.iter()).enumerate();
         slots.filter_map(|(number, slot)| Some((number as u32, slot.as_ref()?)))
     }
 }

@@ -1,7 +1,6 @@
 //! Where the table keeps a connection.
 
 use crate::cells::Class;
-use crate::index::Which;
 use crate::key::KeptKey;
 
 /// Where a connection is, and what an [`Entry`](crate::entry::Entry) that sleeps leaves here. (One that is awake has both too: the
@@ -45,13 +44,5 @@ pub(crate) enum Place {
 impl Place {
     pub(crate) fn is_asleep(self) -> bool {
         matches!(self, Self::Asleep(_))
-    }
-}
-
-impl<H> Slot<H> {
-    /// The table in which its key is, if it is the newest of it.
-    pub(crate) fn table(&self) -> Which {
-        let rests = self.list == List::Lingering && self.place.is_asleep();
-        if rests { Which::Remembered } else { Which::Active }
     }
 }

@@ -8,7 +8,7 @@
 use crate::cells::Cells;
 use crate::connection::Connection;
 use crate::entry::Entry;
-use crate::index::{KeyIndex, Which};
+use crate::index::KeyIndex;
 use crate::lists::{Lists, NONE};
 use crate::paged::Paged;
 use crate::slot::{List, Place, Slot};
@@ -20,7 +20,7 @@ use wire::protocol;
 
 /// How many connections are found without a look into the table of keys: as many as speak at the same
 /// time in nearly all captures, in one of 64 shards.
-const RECENT: usize = 32;
+const RECENT: usize = 64;
 
 /// A TCP connection that is awake.
 #[derive(Debug)]
@@ -184,12 +184,10 @@ impl<H: Copy> Table<H> {
         if let Place::Asleep(class) = slot.place {
             self.asleep.forget(class, slot.number);
         }
-        let table = slot.table();
         (slot.place, slot.number) = match tcp {
             Some(tcp) => (Place::Tcp, self.tcps.insert(Live { entry, tcp })),
             None => (Place::Message, self.messages.insert(entry)),
         };
-        self.move_key(index, table);
     }
 
     /// The least recently active connection is dormant from now on.
@@ -222,22 +220,8 @@ impl<H: Copy> Table<H> {
             }
             Place::Asleep(_) => return,
         }
-        let table = slot.table();
         let (class, number) = self.asleep.insert(&self.scratch);
         (slot.place, slot.number) = (Place::Asleep(class), number);
-        self.move_key(index, table);
-    }
-
-    /// Moves the key of a connection that was in `table` to the one where it belongs now, if the connection
-    /// is the newest of it.
-    fn move_key(&mut self, index: u32, table: Which) {
-        let Some(now) = self.slots.get(index).map(Slot::table).filter(|&now| now != table) else {
-            return;
-        };
-        let Some(hash) = self.hash_at(index) else { return };
-        if self.keys.take(hash, |&i| i == index).is_some() {
-            self.keys.insert(now, hash, index, key_of(&self.slots));
-        }
     }
 }
 
@@ -328,7 +312,7 @@ impl<H: Copy> Table<H> {
         {
             slot.older = older;
         }
-        self.keys.insert(Which::Active, seeded, index, key_of(&self.slots));
+        self.keys.insert(seeded, index, key_of(&self.slots));
         self.recent[place_of(hash)] = index;
         self.lists.push(&mut self.slots, index, List::Active);
         index
@@ -409,8 +393,8 @@ impl<H: Copy> Table<H> {
         let (key, older) = (slot.key.get(), slot.older);
         self.recent[place_of(key.fixed_hash())] = NONE;
         if self.keys.take(hash, |&i| i == index).is_some() {
-            if let Some(next) = self.slots.get(older) {
-                self.keys.insert(next.table(), hash, older, key_of(&self.slots));
+            if older != NONE {
+                self.keys.insert(hash, older, key_of(&self.slots));
             }
             return;
         }

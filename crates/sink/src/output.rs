@@ -103,7 +103,7 @@ impl Output {
         err: Box<dyn Write + Send>,
     ) -> Self {
         if config.dry_run {
-            Self::Null(NullSink::new(config.utc))
+            Self::Null(NullSink)
         } else if config.console {
             Self::Console(ConsoleSink::new(config, out, err))
         } else {
