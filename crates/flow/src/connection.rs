@@ -28,6 +28,12 @@ impl Connection {
         self.key.get()
     }
 
+    /// Is this the key?
+    #[inline]
+    pub(crate) fn has_key(&self, key: &FlowKey) -> bool {
+        self.key.is(key)
+    }
+
     /// The IP protocol number.
     pub fn protocol(&self) -> u8 {
         self.key.protocol()

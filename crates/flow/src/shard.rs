@@ -4,7 +4,7 @@ use crate::connection::Connection;
 use crate::entry::Entry;
 use crate::outlet::Outlet;
 use crate::slot::List;
-use crate::table::{Last, Table, TcpView};
+use crate::table::{Last, Live, Table, TcpView};
 use crate::tcp::{self, Join, Route, Step, Tcp};
 use crate::{
     Arrival, Began, Books, Chunk, Config, Ended, Limit, SHARDS, Side, Sink, Source, Totals,
@@ -147,9 +147,12 @@ impl<H: Copy> Shard<H> {
         segment: &Segment<'_>,
         sink: &mut S,
     ) -> Result<(), S::Error> {
+        if self.take_next(arrival, segment, sink)? {
+            return Ok(());
+        }
         let newest = self.table.newest_again(&arrival.key, arrival.hash);
-        if let Some(index) = newest
-            && self.take_next(index, arrival, segment, sink)?
+        if newest.is_some_and(|newest| self.table.note_alone(newest, arrival.hash))
+            && self.take_next(arrival, segment, sink)?
         {
             return Ok(());
         }
@@ -195,12 +198,14 @@ impl<H: Copy> Shard<H> {
     #[inline]
     fn take_next<S: Sink<Handle = H>>(
         &mut self,
-        index: u32,
         arrival: &Arrival<'_>,
         segment: &Segment<'_>,
         sink: &mut S,
     ) -> Result<bool, S::Error> {
-        let Some((entry, tcp)) = self.table.awake_alone(index) else { return Ok(false) };
+        let Some(live) = self.table.recent_alone(&arrival.key, arrival.hash) else {
+            return Ok(false);
+        };
+        let Live { entry, tcp, index } = live;
         if arrival.key.ends_are_equal()
             || !tcp.is_next(arrival.from, segment)
             || self.config.idle.is_some_and(|idle| entry.was_idle(arrival.source.time, idle))
@@ -210,7 +215,7 @@ impl<H: Copy> Shard<H> {
         entry.note_packet(arrival);
         let was_settled = tcp.is_settled();
         tcp.take_next(arrival.from, segment);
-        let over = tcp.is_over();
+        let (index, over) = (*index, tcp.is_over());
         let bytes = segment.payload.bytes;
         if !bytes.is_empty() {
             let offset = entry.ledger.add_chunk(arrival.from, bytes.len());

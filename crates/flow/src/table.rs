@@ -24,9 +24,11 @@ const RECENT: usize = 64;
 
 /// A TCP connection that is awake.
 #[derive(Debug)]
-struct Live<H> {
-    entry: Entry<H>,
-    tcp: Tcp,
+pub(crate) struct Live<H> {
+    pub(crate) entry: Entry<H>,
+    pub(crate) tcp: Tcp,
+    /// Its slot.
+    pub(crate) index: u32,
 }
 
 /// The TCP state of a connection, to look at.
@@ -76,6 +78,9 @@ pub(crate) struct Table<H> {
     keys: KeyIndex,
     /// Those that packets came for, by the fixed hash of their keys: the newest of each.
     recent: [u32; RECENT],
+    /// Those of TCP among them that are the only ones of their keys, by their numbers among `tcps`: nearly
+    /// every segment belongs to one of these, whose slot need not be looked at.
+    recent_alone: [u32; RECENT],
     lists: Lists,
     /// Where connections are put down on their way to a cell.
     scratch: Vec<u8>,
@@ -90,6 +95,7 @@ impl<H> Default for Table<H> {
             asleep: Cells::default(),
             keys: KeyIndex::default(),
             recent: [NONE; RECENT],
+            recent_alone: [NONE; RECENT],
             lists: Lists::default(),
             scratch: Vec::new(),
         }
@@ -104,23 +110,31 @@ impl<H: Copy> Table<H> {
         let slot = self.slots.get(index)?;
         match slot.place {
             Place::Tcp => {
-                let Live { entry, tcp } = self.tcps.get_mut(slot.number)?;
-                Some((entry, Some(tcp)))
+                let live = self.tcps.get_mut(slot.number)?;
+                Some((&mut live.entry, Some(&mut live.tcp)))
             }
             Place::Message => Some((self.messages.get_mut(slot.number)?, None)),
             Place::Asleep(_) => None,
         }
     }
 
-    /// The same for a TCP connection that is the only one of its key.
+    /// The TCP connection of a key whose [fixed hash](FlowKey::fixed_hash) is `hash`, to change, if it is the
+    /// only one, awake, and packets came for it lately.
     #[inline]
-    pub(crate) fn awake_alone(&mut self, index: u32) -> Option<(&mut Entry<H>, &mut Tcp)> {
-        let slot = self.slots.get(index)?;
-        if slot.place != Place::Tcp || slot.older != NONE {
-            return None;
+    pub(crate) fn recent_alone(&mut self, key: &FlowKey, hash: u64) -> Option<&mut Live<H>> {
+        let live = self.tcps.get_mut(self.recent_alone[place_of(hash)])?;
+        live.entry.connection.has_key(key).then_some(live)
+    }
+
+    /// Makes a connection, the newest of its key, one of the [recent ones](Self::recent_alone), if it can be.
+    pub(crate) fn note_alone(&mut self, index: u32, hash: u64) -> bool {
+        let Some(slot) = self.slots.get(index) else { return false };
+        let place = &mut self.recent_alone[place_of(hash)];
+        let can_be = slot.place == Place::Tcp && slot.older == NONE && *place != slot.number;
+        if can_be {
+            *place = slot.number;
         }
-        let Live { entry, tcp } = self.tcps.get_mut(slot.number)?;
-        Some((entry, tcp))
+        can_be
     }
 
     /// The TCP state of the connection at `index`, while it is awake.
@@ -185,7 +199,7 @@ impl<H: Copy> Table<H> {
             self.asleep.forget(class, slot.number);
         }
         (slot.place, slot.number) = match tcp {
-            Some(tcp) => (Place::Tcp, self.tcps.insert(Live { entry, tcp })),
+            Some(tcp) => (Place::Tcp, self.tcps.insert(Live { entry, tcp, index })),
             None => (Place::Message, self.messages.insert(entry)),
         };
     }
@@ -213,9 +227,13 @@ impl<H: Copy> Table<H> {
             }
             Place::Tcp => {
                 let live = self.tcps.get(slot.number).filter(|live| live.tcp.can_sleep());
-                let Some(Live { entry, tcp }) = live else { return };
+                let Some(Live { entry, tcp, .. }) = live else { return };
                 entry.put(&mut out);
                 tcp.put(&mut out);
+                let recent = &mut self.recent_alone[place_of(slot.key.get().fixed_hash())];
+                if *recent == slot.number {
+                    *recent = NONE;
+                }
                 self.tcps.forget(slot.number);
             }
             Place::Asleep(_) => return,
@@ -292,28 +310,25 @@ impl<H: Copy> Table<H> {
     ) -> u32 {
         let key = connection.key();
         let entry = Entry::new(connection, opened, handle);
+        let seeded = self.keys.hash(&key);
+        let older = match first {
+            true => NONE,
+            false => self.keys.take(seeded, has_key(&self.slots, &key)).unwrap_or(NONE),
+        };
+        let (links, list, place) = ([NONE; 2], List::Active, Place::Message);
+        let slot = Slot { key: key.into(), handle, links, older, number: NONE, place, list };
+        let index = self.slots.insert(slot);
         let (place, number) = match is_tcp(&entry) {
-            true => (Place::Tcp, self.tcps.insert(Live { entry, tcp: Tcp::default() })),
+            true => (Place::Tcp, self.tcps.insert(Live { entry, tcp: Tcp::default(), index })),
             false => (Place::Message, self.messages.insert(entry)),
         };
-        let index = self.slots.insert(Slot {
-            key: key.into(),
-            handle,
-            links: [NONE; 2],
-            older: NONE,
-            number,
-            place,
-            list: List::Active,
-        });
-        let seeded = self.keys.hash(&key);
-        if !first
-            && let Some(older) = self.keys.take(seeded, has_key(&self.slots, &key))
-            && let Some(slot) = self.slots.get_mut(index)
-        {
-            slot.older = older;
+        if let Some(slot) = self.slots.get_mut(index) {
+            (slot.place, slot.number) = (place, number);
         }
         self.keys.insert(seeded, index, key_of(&self.slots));
         self.recent[place_of(hash)] = index;
+        let is_alone = place == Place::Tcp && older == NONE;
+        self.recent_alone[place_of(hash)] = if is_alone { number } else { NONE };
         self.lists.push(&mut self.slots, index, List::Active);
         index
     }
@@ -340,11 +355,10 @@ impl<H: Copy> Table<H> {
     /// Makes a connection the most recently active of `list`.
     #[inline]
     pub(crate) fn touch(&mut self, index: u32, list: List) {
-        let Some(slot) = self.slots.get(index) else { return };
-        if slot.list == list && self.lists.is_newest(index, list) {
-            return;
+        // Whoever is the newest of a list is in that list.
+        if !self.lists.is_newest(index, list) {
+            self.move_to(index, list);
         }
-        self.move_to(index, list);
     }
 
     /// Makes a connection the newest of a list.
@@ -391,7 +405,8 @@ impl<H: Copy> Table<H> {
     fn leave_key(&mut self, index: u32) {
         let (Some(slot), Some(hash)) = (self.slots.get(index), self.hash_at(index)) else { return };
         let (key, older) = (slot.key.get(), slot.older);
-        self.recent[place_of(key.fixed_hash())] = NONE;
+        let place = place_of(key.fixed_hash());
+        (self.recent[place], self.recent_alone[place]) = (NONE, NONE);
         if self.keys.take(hash, |&i| i == index).is_some() {
             if older != NONE {
                 self.keys.insert(hash, older, key_of(&self.slots));
@@ -543,6 +558,6 @@ mod tests {
         assert_eq!(size_of::<Option<Slot<u32>>>(), 40);
         // An awake one; there are few of them.
         assert_eq!(size_of::<Option<Entry<u32>>>(), 104);
-        assert_eq!(size_of::<Option<Live<u32>>>(), 368);
+        assert_eq!(size_of::<Option<Live<u32>>>(), 376);
     }
 }
