@@ -27,6 +27,15 @@ pub struct OpenConnections {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Opened(u64);
 
+/// What became of a segment on the short way.
+enum Taken {
+    Done,
+    /// Nothing has changed: it is not next in this connection, or that was idle.
+    IsNotNext(u32),
+    /// Its connection is none of the recent ones.
+    NoRecent,
+}
+
 /// Some of the connections.
 #[derive(Debug)]
 pub struct Shard<H> {
@@ -147,12 +156,24 @@ impl<H: Copy> Shard<H> {
         segment: &Segment<'_>,
         sink: &mut S,
     ) -> Result<(), S::Error> {
-        if self.take_next(arrival, segment, sink)? {
-            return Ok(());
+        match self.take_next(arrival, segment, sink)? {
+            Taken::Done => Ok(()),
+            Taken::IsNotNext(index) => self.handle_with_care(Some(index), arrival, segment, sink),
+            Taken::NoRecent => self.handle_another(arrival, segment, sink),
         }
-        let newest = self.table.newest_again(&arrival.key, arrival.hash);
+    }
+
+    /// The same for a segment of a connection that is not among the recent ones.
+    #[inline(never)]
+    fn handle_another<S: Sink<Handle = H>>(
+        &mut self,
+        arrival: &Arrival<'_>,
+        segment: &Segment<'_>,
+        sink: &mut S,
+    ) -> Result<(), S::Error> {
+        let newest = self.table.newest(&arrival.key);
         if newest.is_some_and(|newest| self.table.note_alone(newest, arrival.hash))
-            && self.take_next(arrival, segment, sink)?
+            && let Taken::Done = self.take_next(arrival, segment, sink)?
         {
             return Ok(());
         }
@@ -194,28 +215,28 @@ impl<H: Copy> Shard<H> {
     }
 
     /// Gives a segment to its connection on the short way that nearly all go: nothing is missing, and it
-    /// is next. `false`, and nothing changed, where it is not so.
-    #[inline]
+    /// is next.
+    #[inline(always)]
     fn take_next<S: Sink<Handle = H>>(
         &mut self,
         arrival: &Arrival<'_>,
         segment: &Segment<'_>,
         sink: &mut S,
-    ) -> Result<bool, S::Error> {
+    ) -> Result<Taken, S::Error> {
         let Some(live) = self.table.recent_alone(&arrival.key, arrival.hash) else {
-            return Ok(false);
+            return Ok(Taken::NoRecent);
         };
         let Live { entry, tcp, index } = live;
-        if arrival.key.ends_are_equal()
-            || !tcp.is_next(arrival.from, segment)
+        let index = *index;
+        if !tcp.is_next(arrival.from, segment)
             || self.config.idle.is_some_and(|idle| entry.was_idle(arrival.source.time, idle))
         {
-            return Ok(false);
+            return Ok(Taken::IsNotNext(index));
         }
         entry.note_packet(arrival);
         let was_settled = tcp.is_settled();
         tcp.take_next(arrival.from, segment);
-        let (index, over) = (*index, tcp.is_over());
+        let over = tcp.is_settled();
         let bytes = segment.payload.bytes;
         if !bytes.is_empty() {
             let offset = entry.ledger.add_chunk(arrival.from, bytes.len());
@@ -227,7 +248,7 @@ impl<H: Copy> Shard<H> {
             false => self.table.touch(index, List::Active),
             true => self.rest(index, was_settled, sink)?,
         }
-        Ok(true)
+        Ok(Taken::Done)
     }
 
     /// Gives a segment to its connection.

@@ -126,13 +126,14 @@ impl<H: Copy> Table<H> {
         live.entry.connection.has_key(key).then_some(live)
     }
 
-    /// Makes a connection, the newest of its key, one of the [recent ones](Self::recent_alone), if it can be.
+    /// Makes a connection, the newest of its key, one of the [recent ones](Self::recent_alone), if it is the
+    /// only one, and awake. One that talks to itself never is: nobody can tell its directions apart.
     pub(crate) fn note_alone(&mut self, index: u32, hash: u64) -> bool {
         let Some(slot) = self.slots.get(index) else { return false };
-        let place = &mut self.recent_alone[place_of(hash)];
-        let can_be = slot.place == Place::Tcp && slot.older == NONE && *place != slot.number;
+        let can_be =
+            slot.place == Place::Tcp && slot.older == NONE && !slot.key.get().ends_are_equal();
         if can_be {
-            *place = slot.number;
+            self.recent_alone[place_of(hash)] = slot.number;
         }
         can_be
     }
@@ -327,7 +328,7 @@ impl<H: Copy> Table<H> {
         }
         self.keys.insert(seeded, index, key_of(&self.slots));
         self.recent[place_of(hash)] = index;
-        let is_alone = place == Place::Tcp && older == NONE;
+        let is_alone = place == Place::Tcp && older == NONE && !key.ends_are_equal();
         self.recent_alone[place_of(hash)] = if is_alone { number } else { NONE };
         self.lists.push(&mut self.slots, index, List::Active);
         index
