@@ -381,7 +381,7 @@ impl<H: Copy> Table<H> {
             all.push(index);
         }
         if !in_order {
-            all.sort_by_key(|&index| self.opened(index));
+            all.sort_by_cached_key(|&index| self.opened(index));
         }
         all
     }
