@@ -189,6 +189,9 @@ impl<H: Copy> Shard<H> {
         segment: &Segment<'_>,
         sink: &mut S,
     ) -> Result<(), S::Error> {
+        if self.take_opening(newest, arrival, segment, sink)? {
+            return Ok(());
+        }
         // A socket that talks to itself acknowledges its own bytes, not those of another end.
         let own;
         let segment = if arrival.key.ends_are_equal() {
@@ -249,6 +252,39 @@ impl<H: Copy> Shard<H> {
             true => self.rest(index, was_settled, sink)?,
         }
         Ok(Taken::Done)
+    }
+
+    /// Takes in a segment that opens a connection in the way that nearly all are opened: a SYN that is the
+    /// first of its key, or the answer to it. `false`, and nothing changed, where it is neither.
+    #[inline]
+    fn take_opening<S: Sink<Handle = H>>(
+        &mut self,
+        newest: Option<u32>,
+        arrival: &Arrival<'_>,
+        segment: &Segment<'_>,
+        sink: &mut S,
+    ) -> Result<bool, S::Error> {
+        if newest.is_none() && tcp::is_bare_syn(segment) && !arrival.key.ends_are_equal() {
+            let index = self.open(true, arrival, arrival.from, sink)?;
+            if let Some((entry, Some(tcp))) = self.table.awake(index) {
+                entry.initiator_known = true;
+                entry.note_packet(arrival);
+                tcp.take_syn(arrival.from, segment);
+            }
+            return Ok(true);
+        }
+        // Where time ends connections, it has to be asked first.
+        if self.config.idle.is_none()
+            && let Some(Live { entry, tcp, index }) =
+                self.table.recent_alone(&arrival.key, arrival.hash)
+            && tcp.take_syn_ack(arrival.from, segment)
+        {
+            entry.note_packet(arrival);
+            let index = *index;
+            self.table.touch(index, List::Active);
+            return Ok(true);
+        }
+        Ok(false)
     }
 
     /// Gives a segment to its connection.

@@ -11,11 +11,13 @@ mod asleep;
 mod data;
 mod far;
 mod next;
+mod opening;
 mod position;
 mod release;
 mod route;
 mod stream;
 
+pub(crate) use opening::is_bare_syn;
 use release::Occasion;
 pub(crate) use route::{Join, Route, is_of_newest, route};
 use stream::Stream;
