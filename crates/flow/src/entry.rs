@@ -34,7 +34,7 @@ impl<H> Entry<H> {
     /// A packet belongs to it.
     #[inline]
     pub(crate) fn note_packet(&mut self, arrival: &Arrival<'_>) {
-        self.last = arrival.source;
+        self.last = arrival.source.again();
         self.ledger.add_packets(arrival.from, arrival.frames);
     }
 

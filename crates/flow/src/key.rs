@@ -60,10 +60,13 @@ impl FlowKey {
         let [from, to] = ports;
         match ends {
             Ends::V4 { src, dst } if vlans.is_empty() => {
-                let swapped = (dst, to) < (src, from);
+                // Which end is the lower one is anybody's guess, also a processor's: no branch asks.
+                let end = |addr: u32, port: u16| u64::from(addr) << 16 | u64::from(port);
+                let (src, dst) = (end(src, from), end(dst, to));
+                let ends = [src.min(dst), src.max(dst)];
                 let (addrs, ports) =
-                    if swapped { ([dst, src], [to, from]) } else { ([src, dst], ports) };
-                (Self(Kind::Narrow(Narrow { addrs, ports, protocol })), usize::from(swapped))
+                    (ends.map(|end| (end >> 16) as u32), ends.map(|end| end as u16));
+                (Self(Kind::Narrow(Narrow { addrs, ports, protocol })), usize::from(dst < src))
             }
             _ => Self::wide(protocol, ends, ports, vlans),
         }

@@ -9,47 +9,50 @@ use wire::Timestamp;
 pub struct Source {
     /// When the packet was captured.
     pub time: Timestamp,
-    /// The low 32 bits of the packet's number; its high 12 bits, and above them the file's number.
-    place: [u32; 2],
+    place: Place,
 }
 
-/// Bits of a packet's number beyond 32.
-const HIGH_BITS: u32 = 12;
+/// The packet's number, and above it the file's. Copied in one piece: see [`Timestamp::again`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(C, packed(4))]
+struct Place(u64);
+
+/// Bits of a packet's number.
+const NUMBER_BITS: u32 = 44;
 
 impl Source {
     /// The highest number of a packet; higher ones are shown as this. A file of so many packets has more
     /// than 10^15 bytes.
-    pub const MAX_NUMBER: u64 = (1 << (32 + HIGH_BITS)) - 1;
+    pub const MAX_NUMBER: u64 = (1 << NUMBER_BITS) - 1;
 
     /// The highest number of an input; higher ones are shown as this.
-    pub const MAX_FILE: u32 = (1 << (32 - HIGH_BITS)) - 1;
+    pub const MAX_FILE: u32 = (1 << (u64::BITS - NUMBER_BITS)) - 1;
 
     /// A packet with this number in its input, from 1, as Wireshark counts; and the input's number,
     /// from 1, in the order of the command line.
     #[inline]
     pub fn new(time: Timestamp, number: u64, file: u32) -> Self {
-        let number = number.min(Self::MAX_NUMBER);
-        let high = (number >> 32) as u32 | file.min(Self::MAX_FILE) << HIGH_BITS;
-        Self { time, place: [number as u32, high] }
+        let file = u64::from(file.min(Self::MAX_FILE));
+        Self { time, place: Place(number.min(Self::MAX_NUMBER) | file << NUMBER_BITS) }
     }
 
     /// The same, read number by number: see [`Timestamp::again`].
     #[inline(always)]
     pub(crate) fn again(&self) -> Self {
-        let ([low, high], time) = (self.place, self.time.again());
-        Self { time, place: [low, high] }
+        let (place, time) = (self.place.0, self.time.again());
+        Self { time, place: Place(place) }
     }
 
     /// The packet's number in its file, from 1, as Wireshark counts.
     #[inline]
     pub fn number(self) -> u64 {
-        u64::from(self.place[1] & ((1 << HIGH_BITS) - 1)) << 32 | u64::from(self.place[0])
+        self.place.0 & Self::MAX_NUMBER
     }
 
     /// The input's number, from 1, in the order of the command line.
     #[inline]
     pub fn file(self) -> u32 {
-        self.place[1] >> HIGH_BITS
+        (self.place.0 >> NUMBER_BITS) as u32
     }
 }
 

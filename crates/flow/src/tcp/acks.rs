@@ -89,24 +89,23 @@ impl Acks {
     /// A packet acknowledges everything below `ack`, all of which was seen and delivered.
     #[inline]
     pub(super) fn note_delivered(&mut self, ack: u64) {
-        if self.first().is_none() {
-            self.first = Mark::at(ack);
-        }
+        let first = self.first.or_zero();
+        self.first = Mark::at(if first == 0 { ack } else { first });
         self.note_raw(ack);
-        if self.highest().is_none_or(|highest| ack > highest) {
-            self.highest = Mark::at(ack);
-        }
+        self.highest = Mark::at(self.highest.or_zero().max(ack));
     }
 
+    /// Without branches: whether an acknowledgement is a new one is as hard to foresee for a processor as for
+    /// anybody else.
     #[inline]
     fn note_raw(&mut self, ack: u64) {
-        if self.raw() == Some(ack) {
-            self.raw_count = self.raw_count.saturating_add(1);
-        } else if self.raw().is_none_or(|raw| ack > raw) {
-            (self.second, self.raw, self.raw_count) = (self.raw, Mark::at(ack), 1);
-        } else if self.second.get().is_none_or(|second| ack > second) {
-            self.second = Mark::at(ack);
-        }
+        let (raw, second, count) = (self.raw.or_zero(), self.second.or_zero(), self.raw_count);
+        let (again, higher) = (raw == ack, raw < ack);
+        let below = if again { second } else { second.max(ack) };
+        let once_more = if again { count.saturating_add(1) } else { count };
+        self.second = Mark::at(if higher { raw } else { below });
+        self.raw_count = if higher { 1 } else { once_more };
+        self.raw = Mark::at(raw.max(ack));
     }
 
     /// Packet `n` acknowledges everything below `ack`. `limit` is one past the highest byte seen (its

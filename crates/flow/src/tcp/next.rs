@@ -21,9 +21,10 @@ impl Tcp {
         // How far the acknowledgement is beyond what was delivered: at most that of the FIN.
         let ahead = segment.ack.wrapping_sub(peer.next as u32) as i32;
         let alone = segment.payload.len == 0 && !segment.flags.has(TcpFlags::FIN);
-        segment.payload.missing() == 0
-            && ahead <= i32::from(peer.fin().is_some())
-            && (alone || (segment.seq == me.next as u32 && me.fin().is_none()))
+        // No branch asks whether there is data, or which of this holds: it all does, nearly always.
+        (segment.payload.missing() == 0)
+            & (ahead <= i32::from(peer.fin().is_some()))
+            & (alone | ((segment.seq == me.next as u32) & me.fin().is_none()))
     }
 
     /// Notes whether segments can be [next](Self::is_next): neither end has reset the connection, and in both
@@ -39,17 +40,18 @@ impl Tcp {
     pub(crate) fn take_next(&mut self, from: usize, segment: &Segment<'_>) {
         let n = self.packets + 1;
         self.packets = n;
-        let (me, peer) = self.ends(from);
+        // One end after the other: a choice between two would be a branch that is hard to foresee.
+        self.streams[1 - (from & 1)].acknowledge_delivered(segment.ack);
+        let me = &mut self.streams[from & 1];
         me.spoke = true;
         me.last_packet = n;
-        peer.acknowledge_delivered(segment.ack, n);
-        if segment.payload.len > 0 {
-            me.next += u64::from(segment.payload.len);
-            me.seen = Mark::at(me.next);
-            me.delivered = true;
-        }
+        let brings = segment.payload.len > 0;
+        me.next += u64::from(segment.payload.len);
+        me.seen = Mark::at(if brings { me.next } else { me.seen.or_zero() });
+        me.delivered |= brings;
         if segment.flags.has(TcpFlags::FIN) {
             me.fin = Mark::at(me.next);
+            let peer = &self.streams[1 - (from & 1)];
             self.settled = peer.fin() == Some(peer.next);
         }
     }
@@ -65,15 +67,12 @@ impl Stream {
             && !self.acks.has_evidence()
     }
 
-    /// An acknowledgement of nothing that was not delivered.
+    /// An acknowledgement of nothing that was not delivered, but the FIN.
     #[inline]
-    fn acknowledge_delivered(&mut self, ack: u32, n: u64) {
+    fn acknowledge_delivered(&mut self, ack: u32) {
         let ahead = ack.wrapping_sub(self.next as u32) as i32;
         let position = self.next.wrapping_add_signed(i64::from(ahead));
-        if position > self.next {
-            // That of the FIN.
-            self.acknowledge(ack, n);
-        } else if self.isn().is_none_or(|isn| position > isn) {
+        if self.isn().is_none_or(|isn| position > isn) {
             self.acks.note_delivered(position);
         }
     }

@@ -18,6 +18,11 @@ impl Mark {
         self.0.map(NonZeroU64::get)
     }
 
+    /// The position, 0 where it is not known.
+    pub(super) fn or_zero(self) -> u64 {
+        self.0.map_or(0, NonZeroU64::get)
+    }
+
     /// Puts it down for a reader who knows `near`.
     pub(super) fn put(self, near: u64, out: &mut Writer<'_>) {
         out.put(u64::from(self.0.is_some()));
