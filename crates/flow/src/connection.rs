@@ -59,6 +59,11 @@ impl Connection {
         self.first
     }
 
+    /// Is the key's end 1 the initiator?
+    pub(crate) fn is_swapped(&self) -> bool {
+        self.swapped
+    }
+
     /// The index that `side` has in the key.
     pub(crate) fn index(&self, side: Side) -> usize {
         side.index() ^ usize::from(self.swapped)

@@ -31,6 +31,22 @@ impl<H> Entry<H> {
         Self { connection, handle, ledger, last, opened, behind: 0, initiator_known: false }
     }
 
+    /// One that [is ordinary](Self::is_ordinary).
+    pub(crate) fn ordinary(
+        connection: Connection,
+        opened: u64,
+        handle: H,
+        ledger: Ledger,
+        last: Source,
+    ) -> Self {
+        Self { connection, handle, ledger, last, opened, behind: 0, initiator_known: true }
+    }
+
+    /// Did a SYN say who the initiator is, and did its times never step back (or did nobody look)?
+    pub(crate) fn is_ordinary(&self) -> bool {
+        self.initiator_known && self.behind == 0
+    }
+
     /// A packet belongs to it.
     #[inline]
     pub(crate) fn note_packet(&mut self, arrival: &Arrival<'_>) {

@@ -81,6 +81,34 @@ impl Speaker {
     }
 }
 
+/// The counts of a short connection that nothing rare happened to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ShortLedger {
+    bytes: [[u8; 4]; 2],
+    packets: [u8; 2],
+    chunks: [u8; 2],
+    messages: [u8; 2],
+    speaker: Speaker,
+}
+
+impl ShortLedger {
+    /// How many bytes an end sent.
+    pub(crate) fn bytes(&self, end: usize) -> u64 {
+        u64::from(u32::from_le_bytes(self.bytes[end]))
+    }
+
+    /// How many packets there were.
+    pub(crate) fn packets(&self) -> u64 {
+        self.packets.map(u64::from).iter().sum()
+    }
+}
+
+/// Both, if each is below 256.
+fn in_bytes(counts: [u16; 2]) -> Option<[u8; 2]> {
+    let [low, high] = counts.map(|n| u8::try_from(n).ok());
+    Some([low?, high?])
+}
+
 impl Default for Ledger {
     fn default() -> Self {
         Self { counts: Counts::Few(Few::default()) }
@@ -210,6 +238,32 @@ impl Ledger {
         match &self.counts {
             Counts::Few(few) => few.stats(end),
             Counts::Many(many) => many.ends[end],
+        }
+    }
+
+    /// The counts in short, if they can be.
+    pub(crate) fn short(&self) -> Option<ShortLedger> {
+        let Counts::Few(few) = &self.counts else { return None };
+        Some(ShortLedger {
+            bytes: few.bytes.map(u32::to_le_bytes),
+            packets: in_bytes(few.packets)?,
+            chunks: in_bytes(few.chunks)?,
+            messages: in_bytes(few.messages)?,
+            speaker: few.speaker,
+        })
+    }
+
+    /// What they are short for.
+    pub(crate) fn from_short(short: &ShortLedger) -> Self {
+        let &ShortLedger { bytes, packets, chunks, messages, speaker } = short;
+        Self {
+            counts: Counts::Few(Few {
+                bytes: bytes.map(u32::from_le_bytes),
+                packets: packets.map(u16::from),
+                chunks: chunks.map(u16::from),
+                messages: messages.map(u16::from),
+                speaker,
+            }),
         }
     }
 
@@ -351,6 +405,11 @@ mod tests {
             }
             let mut bytes = Vec::new();
             ledger.put(&mut Writer(&mut bytes));
+            if let Some(short) = ledger.short() {
+                prop_assert_eq!(format!("{:?}", Ledger::from_short(&short)), format!("{ledger:?}"));
+                prop_assert_eq!(short.bytes(0), ledger.stats(0).bytes);
+                prop_assert_eq!(short.packets(), ledger.stats(0).packets + ledger.stats(1).packets);
+            }
             let mut reader = Reader(&bytes);
             prop_assert_eq!(format!("{:?}", Ledger::take(&mut reader)), format!("{ledger:?}"));
             prop_assert!(reader.0.is_empty());

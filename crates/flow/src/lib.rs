@@ -68,6 +68,7 @@ mod parcel;
 mod pieces;
 mod shard;
 mod shards;
+mod short;
 mod sink;
 mod slot;
 mod source;

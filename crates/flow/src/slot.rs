@@ -37,12 +37,14 @@ pub(crate) enum Place {
     Message,
     /// Awake, and TCP.
     Tcp,
-    /// Asleep.
+    /// Asleep, an ordinary TCP connection that is over.
+    Short,
+    /// Asleep, any other.
     Asleep(Class),
 }
 
 impl Place {
     pub(crate) fn is_asleep(self) -> bool {
-        matches!(self, Self::Asleep(_))
+        matches!(self, Self::Short | Self::Asleep(_))
     }
 }

@@ -11,6 +11,7 @@ use crate::entry::Entry;
 use crate::index::KeyIndex;
 use crate::lists::{Lists, NONE};
 use crate::paged::Paged;
+use crate::short::Short;
 use crate::slot::{List, Place, Slot};
 use crate::tcp::Tcp;
 use crate::varint::{Reader, Writer};
@@ -73,6 +74,7 @@ pub(crate) struct Table<H> {
     slots: Paged<Slot<H>>,
     messages: Paged<Entry<H>>,
     tcps: Paged<Live<H>>,
+    shorts: Paged<Short>,
     asleep: Cells,
     /// The newest connection of each key.
     keys: KeyIndex,
@@ -92,6 +94,7 @@ impl<H> Default for Table<H> {
             slots: Paged::default(),
             messages: Paged::default(),
             tcps: Paged::default(),
+            shorts: Paged::default(),
             asleep: Cells::default(),
             keys: KeyIndex::default(),
             recent: [NONE; RECENT],
@@ -114,7 +117,7 @@ impl<H: Copy> Table<H> {
                 Some((&mut live.entry, Some(&mut live.tcp)))
             }
             Place::Message => Some((self.messages.get_mut(slot.number)?, None)),
-            Place::Asleep(_) => None,
+            Place::Short | Place::Asleep(_) => None,
         }
     }
 
@@ -144,7 +147,7 @@ impl<H: Copy> Table<H> {
         let slot = self.slots.get(index)?;
         match slot.place {
             Place::Tcp => self.tcps.get(slot.number).map(|live| &live.tcp),
-            Place::Message | Place::Asleep(_) => None,
+            Place::Message | Place::Short | Place::Asleep(_) => None,
         }
     }
 
@@ -158,14 +161,23 @@ impl<H: Copy> Table<H> {
 
     /// What is known of a connection that sleeps, which it goes on to do.
     pub(crate) fn recall(&self, index: u32) -> Option<(Entry<H>, Option<Tcp>)> {
-        let (entry, mut bytes) = self.recall_entry(index)?;
+        let slot = self.slots.get(index)?;
+        if let Some(short) = self.short(slot) {
+            return Some((short.entry(slot.key.get(), slot.handle), Some(short.tcp())));
+        }
+        let (entry, mut bytes) = self.recall_entry(slot)?;
         let tcp = is_tcp(&entry).then(|| Tcp::take(&mut bytes));
         Some((entry, tcp))
     }
 
     /// What is known of a connection that sleeps and is to be closed.
     pub(crate) fn recall_last(&self, index: u32) -> Option<(Entry<H>, Last<Box<Tcp>>)> {
-        let (entry, mut bytes) = self.recall_entry(index)?;
+        let slot = self.slots.get(index)?;
+        if let Some(short) = self.short(slot) {
+            let last = Last::Settled { syn_seen: true };
+            return Some((short.entry(slot.key.get(), slot.handle), last));
+        }
+        let (entry, mut bytes) = self.recall_entry(slot)?;
         let last = match Tcp::settled_with_syn(&bytes) {
             _ if !is_tcp(&entry) => Last::Message,
             Some(syn_seen) => Last::Settled { syn_seen },
@@ -174,10 +186,14 @@ impl<H: Copy> Table<H> {
         Some((entry, last))
     }
 
-    /// What is known of a connection that sleeps, and the bytes that its TCP state takes.
+    /// What is known of a connection in short.
     #[inline]
-    fn recall_entry(&self, index: u32) -> Option<(Entry<H>, Reader<'_>)> {
-        let slot = self.slots.get(index)?;
+    fn short(&self, slot: &Slot<H>) -> Option<&Short> {
+        if slot.place == Place::Short { self.shorts.get(slot.number) } else { None }
+    }
+
+    /// What is known of a connection that sleeps, not in short, and the bytes that its TCP state takes.
+    fn recall_entry(&self, slot: &Slot<H>) -> Option<(Entry<H>, Reader<'_>)> {
         let Place::Asleep(class) = slot.place else { return None };
         let mut bytes = Reader(self.asleep.get(class, slot.number));
         let entry = Entry::take(slot.key.get(), slot.handle, &mut bytes);
@@ -196,8 +212,10 @@ impl<H: Copy> Table<H> {
     fn wake_up(&mut self, index: u32) {
         let Some((entry, tcp)) = self.recall(index) else { return };
         let Some(slot) = self.slots.get_mut(index) else { return };
-        if let Place::Asleep(class) = slot.place {
-            self.asleep.forget(class, slot.number);
+        match slot.place {
+            Place::Asleep(class) => self.asleep.forget(class, slot.number),
+            Place::Short => self.shorts.forget(slot.number),
+            Place::Message | Place::Tcp => {}
         }
         (slot.place, slot.number) = match tcp {
             Some(tcp) => (Place::Tcp, self.tcps.insert(Live { entry, tcp, index })),
@@ -218,26 +236,32 @@ impl<H: Copy> Table<H> {
         let Some(slot) = self.slots.get_mut(index).filter(|slot| slot.list != List::Active) else {
             return;
         };
-        self.scratch.clear();
-        let mut out = Writer(&mut self.scratch);
         match slot.place {
             Place::Message => {
                 let Some(entry) = self.messages.get(slot.number) else { return };
-                entry.put(&mut out);
+                self.scratch.clear();
+                entry.put(&mut Writer(&mut self.scratch));
                 self.messages.forget(slot.number);
             }
             Place::Tcp => {
                 let live = self.tcps.get(slot.number).filter(|live| live.tcp.can_sleep());
                 let Some(Live { entry, tcp, .. }) = live else { return };
-                entry.put(&mut out);
-                tcp.put(&mut out);
                 let recent = &mut self.recent_alone[place_of(slot.key.get().fixed_hash())];
                 if *recent == slot.number {
                     *recent = NONE;
                 }
+                if let Some(short) = Short::of(entry, tcp) {
+                    self.tcps.forget(slot.number);
+                    (slot.place, slot.number) = (Place::Short, self.shorts.insert(short));
+                    return;
+                }
+                self.scratch.clear();
+                let mut out = Writer(&mut self.scratch);
+                entry.put(&mut out);
+                tcp.put(&mut out);
                 self.tcps.forget(slot.number);
             }
-            Place::Asleep(_) => return,
+            Place::Short | Place::Asleep(_) => return,
         }
         let (class, number) = self.asleep.insert(&self.scratch);
         (slot.place, slot.number) = (Place::Asleep(class), number);
@@ -347,6 +371,7 @@ impl<H: Copy> Table<H> {
             match slot.place {
                 Place::Message => self.messages.forget(slot.number),
                 Place::Tcp => self.tcps.forget(slot.number),
+                Place::Short => self.shorts.forget(slot.number),
                 Place::Asleep(class) => self.asleep.forget(class, slot.number),
             }
         }
@@ -395,6 +420,7 @@ impl<H: Copy> Table<H> {
         let awake = match slot.place {
             Place::Message => self.messages.get(slot.number),
             Place::Tcp => self.tcps.get(slot.number).map(|live| &live.entry),
+            Place::Short => return self.shorts.get(slot.number).map_or(u64::MAX, Short::opened),
             Place::Asleep(class) => {
                 let mut bytes = Reader(self.asleep.get(class, slot.number));
                 return Entry::<H>::take_opened(&mut bytes);

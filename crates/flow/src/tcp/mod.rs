@@ -15,11 +15,13 @@ mod opening;
 mod position;
 mod release;
 mod route;
+mod short;
 mod stream;
 
 pub(crate) use opening::is_bare_syn;
 use release::Occasion;
 pub(crate) use route::{Join, Route, is_of_newest, route};
+pub(crate) use short::ShortTcp;
 use stream::Stream;
 
 use crate::outlet::Outlet;
