@@ -37,7 +37,7 @@ impl<'a> Arrival<'a> {
         let Datagram { ends, protocol, src_port, dst_port, vlans, .. } = *datagram;
         let (key, from) = FlowKey::between(protocol, ends, [src_port, dst_port], vlans);
         let hash = key.fixed_hash();
-        Self { key, hash, from, body: datagram.body, source, serial, frames }
+        Self { key, hash, from, body: datagram.body, source: source.again(), serial, frames }
     }
 
     /// The shard that takes it, below [`SHARDS`].

@@ -43,6 +43,21 @@ impl Source {
         Self { time, place: Place(place) }
     }
 
+    /// The time and the place as numbers.
+    #[inline(always)]
+    pub(crate) fn time(&self) -> (i64, u32) {
+        self.time.to_raw()
+    }
+
+    #[inline(always)]
+    pub(crate) fn place(&self) -> u64 {
+        self.place.0
+    }
+
+    pub(crate) fn from_numbers(time: (i64, u32), place: u64) -> Self {
+        Self { time: Timestamp::from_raw(time), place: Place(place) }
+    }
+
     /// The packet's number in its file, from 1, as Wireshark counts.
     #[inline]
     pub fn number(self) -> u64 {
