@@ -37,11 +37,15 @@ enum Taken {
 }
 
 /// Some of the connections.
+///
+/// What every packet needs comes first: packets of one shard come one in 64, and each line of it has to be
+/// fetched anew.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Shard<H> {
+    books: Books,
     table: Table<H>,
     config: Config,
-    books: Books,
     totals: Totals,
     /// Bytes held out of order by all connections, bookkeeping included.
     buffered: usize,
@@ -56,7 +60,8 @@ pub struct Shard<H> {
 impl<H: Copy> Shard<H> {
     /// An empty shard that keeps to its part of the limits.
     pub fn new(config: Config) -> Self {
-        let (table, books, totals) = (Table::default(), Books::default(), Totals::default());
+        let (table, books) = (Table::new(config.awake / SHARDS), Books::default());
+        let totals = Totals::default();
         let (fresh, holders) = (VecDeque::new(), BTreeSet::new());
         Self { table, config, books, totals, buffered: 0, fresh, holders }
     }
@@ -87,7 +92,7 @@ impl<H: Copy> Shard<H> {
         sink: &mut S,
     ) -> Result<(), S::Error> {
         self.books.count_assigned(arrival.frames);
-        if self.table.count(List::Active) > self.config.awake / SHARDS {
+        if self.table.is_crowded() {
             self.table.retire();
         }
         match &arrival.body {

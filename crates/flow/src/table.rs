@@ -69,39 +69,52 @@ impl Last<Box<Tcp>> {
 }
 
 /// Connections in a slab, found by key, ordered by activity.
+///
+/// What every packet needs comes first, in few cache lines.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Table<H> {
+    lists: Lists,
+    /// So many active connections may be awake.
+    most_awake: usize,
+    tcps: Paged<Live<H>>,
     slots: Paged<Slot<H>>,
     messages: Paged<Entry<H>>,
-    tcps: Paged<Live<H>>,
+    /// Those of TCP among the recent ones that are the only ones of their keys, by their numbers among `tcps`:
+    /// nearly every segment belongs to one of these, whose slot need not be looked at.
+    recent_alone: [u32; RECENT],
+    /// Those that packets came for, by the fixed hash of their keys: the newest of each.
+    recent: [u32; RECENT],
     shorts: Paged<Short>,
     asleep: Cells,
     /// The newest connection of each key.
     keys: KeyIndex,
-    /// Those that packets came for, by the fixed hash of their keys: the newest of each.
-    recent: [u32; RECENT],
-    /// Those of TCP among them that are the only ones of their keys, by their numbers among `tcps`: nearly
-    /// every segment belongs to one of these, whose slot need not be looked at.
-    recent_alone: [u32; RECENT],
-    lists: Lists,
     /// Where connections are put down on their way to a cell.
     scratch: Vec<u8>,
 }
 
-impl<H> Default for Table<H> {
-    fn default() -> Self {
+impl<H> Table<H> {
+    /// An empty one in which so many active connections may be awake.
+    pub(crate) fn new(most_awake: usize) -> Self {
         Self {
+            lists: Lists::default(),
+            most_awake,
+            tcps: Paged::default(),
             slots: Paged::default(),
             messages: Paged::default(),
-            tcps: Paged::default(),
+            recent_alone: [NONE; RECENT],
+            recent: [NONE; RECENT],
             shorts: Paged::default(),
             asleep: Cells::default(),
             keys: KeyIndex::default(),
-            recent: [NONE; RECENT],
-            recent_alone: [NONE; RECENT],
-            lists: Lists::default(),
             scratch: Vec::new(),
         }
+    }
+
+    /// Are more active connections awake than may be?
+    #[inline]
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.lists.len(List::Active) > self.most_awake
     }
 }
 
@@ -360,7 +373,7 @@ impl<H: Copy> Table<H> {
 
     /// Forgets all connections.
     pub(crate) fn clear(&mut self) {
-        *self = Self::default();
+        *self = Self::new(self.most_awake);
     }
 
     /// Forgets a connection.
@@ -496,7 +509,7 @@ mod tests {
 
     #[test]
     fn connections_of_one_key_are_a_chain_the_newest_first() {
-        let mut table = Table::default();
+        let mut table = Table::new(0);
         let a = add(&mut table, tcp(5), 1, ());
         let other = add(&mut table, tcp(6), 2, ());
         let b = add(&mut table, tcp(5), 3, ());
@@ -513,7 +526,7 @@ mod tests {
 
     #[test]
     fn the_least_recently_active_is_first() {
-        let mut table = Table::default();
+        let mut table = Table::new(0);
         let [a, b, c] = [5, 6, 7].map(|port| add(&mut table, connection(17, port), 1, ()));
         assert_eq!(table.oldest(List::Active), Some(a));
         table.touch(a, List::Active);
@@ -530,7 +543,7 @@ mod tests {
 
     #[test]
     fn first_packets_give_an_order_over_slots_used_again() {
-        let mut table = Table::default();
+        let mut table = Table::new(0);
         let a = add(&mut table, tcp(5), 10, ());
         let b = add(&mut table, tcp(6), 20, ());
         table.remove(a);
@@ -544,7 +557,7 @@ mod tests {
     #[test]
     fn those_that_have_not_spoken_for_long_sleep_and_wake_up_as_they_were() {
         for protocol in [6, 17] {
-            let mut table = Table::default();
+            let mut table = Table::new(0);
             let mut indexes = Vec::new();
             for port in 0..300 {
                 let index = add(&mut table, connection(protocol, port), u64::from(port), port);
