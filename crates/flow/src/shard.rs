@@ -14,7 +14,7 @@ use std::collections::{BTreeSet, VecDeque};
 use wire::{Body, Payload, Segment, TcpFlags};
 
 /// How many connections of a shard that are over stay awake for a while.
-const FRESH: usize = 8;
+const FRESH: usize = 4;
 
 /// The connections of a shard that are still open when the input ends, in the order of their first
 /// packets.
