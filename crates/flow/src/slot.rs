@@ -3,8 +3,8 @@
 use crate::cells::Class;
 use crate::key::KeptKey;
 
-/// Where a connection is, and what an [`Entry`](crate::entry::Entry) that sleeps leaves here. (One that is awake has both too: the
-/// sink is given them together with what is there alone.)
+/// Where a connection is, and what an [`Entry`](crate::entry::Entry) that sleeps leaves here. (One that is
+/// awake has both too: the sink is given them together with what is there alone.)
 #[derive(Debug)]
 pub(crate) struct Slot<H> {
     pub(crate) key: KeptKey,

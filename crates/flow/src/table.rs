@@ -2,7 +2,8 @@
 //!
 //! Each has a slot of 40 bytes, by whose number it is known. What else there is of it is kept
 //! beside, awake or asleep: awake as the engine works with it, 104 bytes and 264 more for TCP; asleep
-//! in the fewest bytes that it can be put down in, 23 to 64 in an ordinary capture (`entry.rs`, `tcp/asleep.rs`). It
+//! in a fixed shape of 64 bytes where it is an ordinary TCP connection that is over (`short.rs`), else in the
+//! fewest bytes that it can be put down in, 23 to 64 in an ordinary capture (`entry.rs`, `tcp/asleep.rs`). It
 //! comes back as it was, so that nothing but memory hangs on which of them sleep.
 
 use crate::cells::Cells;
