@@ -46,7 +46,10 @@ impl Intake {
             Some(plain) => take(&self.unpacker.arrival(source, 1, &plain.datagram())),
             // A copy and numbers: what is lent out, or larger than two numbers, stands in memory, and all who
             // need it then wait for it to be written.
-            None => self.handle_any(source.time(), source.place(), &Frame { ..*frame }, &mut take),
+            None => {
+                let (time, place) = source.to_raw();
+                self.handle_any(time, place, &Frame { ..*frame }, &mut take)
+            }
         }
     }
 
@@ -59,7 +62,7 @@ impl Intake {
         frame: &Frame<'_>,
         take: &mut impl FnMut(&Arrival<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let source = Source::from_numbers(time, place);
+        let source = Source::from_raw(time, place);
         let first = match wire::decode_within(frame, self.unpacker.max_headers) {
             Ok(Decoded::LinkFragment(fragment)) => self.handle_link_fragment(source, &fragment),
             decoded => self.unpacker.unpack(source, 1, decoded, None),

@@ -43,18 +43,14 @@ impl Source {
         Self { time, place: Place(place) }
     }
 
-    /// The time and the place as numbers.
+    /// All there is of it, to be passed on in registers: the time, and where the packet is.
     #[inline(always)]
-    pub(crate) fn time(&self) -> (i64, u32) {
-        self.time.to_raw()
+    pub(crate) fn to_raw(self) -> ((i64, u32), u64) {
+        (self.time.to_raw(), self.place.0)
     }
 
-    #[inline(always)]
-    pub(crate) fn place(&self) -> u64 {
-        self.place.0
-    }
-
-    pub(crate) fn from_numbers(time: (i64, u32), place: u64) -> Self {
+    /// What [`Self::to_raw`] gave.
+    pub(crate) fn from_raw(time: (i64, u32), place: u64) -> Self {
         Self { time: Timestamp::from_raw(time), place: Place(place) }
     }
 

@@ -89,7 +89,7 @@ pub enum Output {
     /// Files.
     Files(Box<FileSink>),
     /// The console.
-    Console(ConsoleSink),
+    Console(Box<ConsoleSink>),
     /// Nothing.
     Null(NullSink),
 }
@@ -105,7 +105,7 @@ impl Output {
         if config.dry_run {
             Self::Null(NullSink)
         } else if config.console {
-            Self::Console(ConsoleSink::new(config, out, err))
+            Self::Console(Box::new(ConsoleSink::new(config, out, err)))
         } else {
             Self::Files(Box::new(FileSink::new(config)))
         }
