@@ -1,7 +1,7 @@
 //! Connections as files.
 
 use crate::bins::Bins;
-use crate::format::{Format, Formatter, GapBytes};
+use crate::format::{Format, Formatter, GapBytes, LineRoom};
 use crate::metadata::{self, Layout};
 use crate::name::{Namer, Parts};
 use crate::store::Store;
@@ -17,6 +17,7 @@ use flow::{Chunk, Connection, Gap, Report, Side, Sink};
 pub struct FileSink {
     namer: Namer,
     formatter: Formatter,
+    line_room: LineRoom,
     separate_sides: bool,
     metadata: bool,
     store: Store,
@@ -32,6 +33,7 @@ impl FileSink {
         Self {
             namer: Namer::new(config.utc),
             formatter: config.formatter(),
+            line_room: LineRoom::default(),
             separate_sides: config.separate_sides,
             metadata: config.metadata,
             store: Store::new(config.dir.clone(), config.max_open, config.write_budget),
@@ -135,6 +137,9 @@ fn file_name(
     str::from_utf8(name).expect("a name is ASCII").into()
 }
 
+/// More than what a gap becomes, in bytes.
+const GAP_ROOM: usize = 256;
+
 impl Sink for FileSink {
     type Handle = u32;
     type Error = SinkError;
@@ -156,20 +161,26 @@ impl Sink for FileSink {
     ) -> Result<(), SinkError> {
         let side = self.file_side(connection, chunk.side);
         let (tag, extension) = (self.store.tag(handle), self.extension());
-        let Self { namer, formatter, store, bins, scratch, .. } = self;
+        let Self { namer, formatter, store, bins, scratch, line_room, .. } = self;
         let place = || Place::of(bins.as_deref(), tag);
+        let len = chunk.bytes.len();
         let room = match formatter.format {
-            Format::Raw => chunk.bytes.len(),
-            Format::Headers => chunk.bytes.len() + 80,
-            // The formatter knows better.
-            Format::Json => 0,
+            Format::Raw => len,
+            Format::Headers => len + 80,
+            Format::Json => line_room.of(len),
         };
         store.append(
             handle,
             side.index(),
             || file_name(scratch, namer, &connection.into(), side, place(), &[extension]),
             room,
-            |buffer| formatter.push_chunk(buffer, connection.first().time, chunk, None),
+            |buffer| {
+                let before = buffer.len();
+                formatter.push_chunk(buffer, connection.first().time, chunk, None);
+                if formatter.format == Format::Json {
+                    line_room.note(len, buffer.len() - before);
+                }
+            },
         )
     }
 
@@ -182,7 +193,7 @@ impl Sink for FileSink {
         match formatter.gap_bytes(gap) {
             GapBytes::None => Ok(()),
             GapBytes::Zeros(len) => store.append_zeros(handle, side.index(), name, len),
-            GapBytes::Record => store.append(handle, side.index(), name, 0, |buffer| {
+            GapBytes::Record => store.append(handle, side.index(), name, GAP_ROOM, |buffer| {
                 formatter.push_gap(buffer, connection.first().time, gap, None);
             }),
         }

@@ -171,6 +171,40 @@ fn push_json_start(out: &mut Vec<u8>, side: Side, time: Timestamp, first: Timest
     out.extend_from_slice(b",\"data\":\"");
 }
 
+/// How much room a JSON line will need, from what those before it needed: four to nine bytes for each of its
+/// chunk, which nobody knows without looking at them all.
+#[derive(Debug)]
+pub(crate) struct LineRoom {
+    /// Eighths of a byte of lines for each byte of chunks.
+    eighths: usize,
+}
+
+impl Default for LineRoom {
+    fn default() -> Self {
+        Self { eighths: Self::LEAST }
+    }
+}
+
+impl LineRoom {
+    /// What is around text and digits, at most.
+    const AROUND: usize = 256;
+
+    /// A character and two digits for each byte.
+    const LEAST: usize = 3 * 8;
+
+    /// For the line of a chunk of so many bytes. It may turn out to be too little.
+    pub(crate) fn of(&self, chunk: usize) -> usize {
+        (chunk.saturating_mul(self.eighths) / 8).saturating_add(Self::AROUND)
+    }
+
+    /// The line of a chunk of so many bytes had this length.
+    pub(crate) fn note(&mut self, chunk: usize, line: usize) {
+        let needed = line.saturating_sub(Self::AROUND).saturating_mul(8) / chunk.max(1) + 1;
+        // Longer lines count at once, shorter ones little by little.
+        self.eighths = needed.max(self.eighths - self.eighths / 16).max(Self::LEAST);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,6 +229,18 @@ mod tests {
         let mut out = Vec::new();
         f.push_gap(&mut out, first(), gap, name);
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn the_room_for_lines_follows_what_they_need() {
+        let mut room = LineRoom::default();
+        assert_eq!(room.of(100), 300 + LineRoom::AROUND);
+        room.note(1000, 8200);
+        assert!((8200..8500).contains(&room.of(1000)), "{}", room.of(1000));
+        (0..100).for_each(|_| room.note(1000, 3100));
+        assert!((3100..3900).contains(&room.of(1000)), "{}", room.of(1000));
+        room.note(0, 10);
+        assert!(room.of(usize::MAX) > room.of(1000));
     }
 
     #[test]

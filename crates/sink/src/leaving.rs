@@ -1,15 +1,15 @@
 //! Files on their way out: created, written and closed in turns.
 
 use crate::SinkError;
+use crate::buffer::Buffer;
 use crate::store::Store;
 use std::fs::File;
-use std::io::Write;
 use std::sync::{Mutex, PoisonError, TryLockError};
 
 /// A file that is to be written and closed. Few wait, so that their bytes count against no budget.
 pub(crate) struct Leaving {
     pub(crate) name: Box<str>,
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) bytes: Buffer,
     pub(crate) file: Option<File>,
     /// Was it created before, so that the bytes are appended?
     pub(crate) created: bool,
@@ -73,7 +73,7 @@ impl Store {
                 from += 1;
             }
         }
-        leaving.drain(..).for_each(|gone| self.pool.take_back(gone.bytes));
+        leaving.drain(..).for_each(|mut gone| self.pool.take_back(&mut gone.bytes));
         self.leaving = leaving;
         result
     }
@@ -99,7 +99,7 @@ impl Store {
 
     fn write_away(&self, leaving: &mut Leaving) -> Result<(), SinkError> {
         let Some(mut file) = leaving.file.take() else { return Ok(()) };
-        file.write_all(&leaving.bytes).map_err(|e| self.failed("write", &leaving.name, e))
+        leaving.bytes.write_to(&mut file).map_err(|e| self.failed("write", &leaving.name, e))
     }
 
     /// There is no room for its bytes: a file that was created for them is taken away again.
@@ -123,7 +123,7 @@ mod tests {
         let mut store = Store::new(dir.path().into(), 9, 1 << 20);
         let files = || std::fs::read_dir(dir.path()).unwrap().count();
         let mut leave = |n: usize| {
-            let (name, bytes) = (n.to_string().into(), vec![7; 100]);
+            let (name, bytes) = (n.to_string().into(), vec![7; 100].into());
             store.leave(Leaving { name, bytes, file: None, created: false }).unwrap();
         };
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);

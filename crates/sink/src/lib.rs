@@ -32,6 +32,7 @@
 #![forbid(unsafe_code)]
 
 mod bins;
+mod buffer;
 mod console;
 mod error;
 mod escape;
@@ -43,7 +44,6 @@ mod name;
 mod null;
 mod os;
 mod output;
-mod pool;
 mod protocol;
 mod recency;
 #[cfg(test)]

@@ -2,14 +2,14 @@
 //! one write and one close for a file that is small.
 
 use crate::SinkError;
+use crate::buffer::{Buffer, Pool};
 use crate::leaving::Leaving;
 use crate::os::{self, Dir};
-use crate::pool::Pool;
 use crate::recency::Recency;
 use crate::slab::Slab;
 use crate::slots::{NONE, Slots};
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 
 /// A stream writes its bytes when it has so many: enough that a write costs more for its bytes than
@@ -45,7 +45,7 @@ struct Stream {
     slot: u32,
     index: u8,
     name: Box<str>,
-    buffer: Vec<u8>,
+    buffer: Buffer,
     file: Option<File>,
 }
 
@@ -107,8 +107,8 @@ impl Store {
         let id = self.stream(slot, index, name);
         let stream = &mut self.streams[id];
         let before = stream.buffer.capacity();
-        self.pool.make_room(&mut stream.buffer, room, WRITE_AT);
-        write(&mut stream.buffer);
+        self.pool.make_room(&mut stream.buffer, room);
+        write(stream.buffer.last());
         self.held = self.held - before + stream.buffer.capacity();
         if stream.buffer.len() >= WRITE_AT {
             self.write_out(id)?;
@@ -157,7 +157,7 @@ impl Store {
 
     /// Writes a whole file.
     pub(crate) fn write_file(&mut self, name: Box<str>, bytes: Vec<u8>) -> Result<(), SinkError> {
-        self.leave(Leaving { name, bytes, file: None, created: false })
+        self.leave(Leaving { name, bytes: bytes.into(), file: None, created: false })
     }
 
     /// Writes everything and closes all files. What can be written is, whatever fails, until there is
@@ -178,7 +178,7 @@ impl Store {
     fn stream(&mut self, slot: u32, index: usize, name: impl FnOnce() -> Box<str>) -> u32 {
         let mut id = self.slots.streams(slot)[index];
         if id == NONE {
-            let (name, buffer) = (name(), Vec::new());
+            let (name, buffer) = (name(), Buffer::default());
             let stream = Stream { slot, index: u8::from(index == 1), name, buffer, file: None };
             self.held += stream.cost();
             id = self.streams.insert(stream);
@@ -207,9 +207,9 @@ impl Store {
         self.held -= stream.cost();
         let (slot, index) = (stream.slot, usize::from(stream.index));
         self.slots.set_stream(slot, index, NONE);
-        let Stream { name, buffer: bytes, file, .. } = stream;
+        let Stream { name, buffer: mut bytes, file, .. } = stream;
         if bytes.is_empty() {
-            self.pool.take_back(bytes);
+            self.pool.take_back(&mut bytes);
             return Ok(());
         }
         let created = self.slots.was_created(slot, index);
@@ -233,15 +233,11 @@ impl Store {
         self.open.touch(id);
         let stream = &mut self.streams[id];
         let written = match &mut stream.file {
-            Some(file) => file.write_all(&stream.buffer),
+            Some(file) => stream.buffer.write_to(file),
             None => Ok(()),
         };
-        stream.buffer.clear();
-        if stream.buffer.capacity() > 2 * WRITE_AT {
-            self.held -= stream.buffer.capacity();
-            stream.buffer.shrink_to(WRITE_AT);
-            self.held += stream.buffer.capacity();
-        }
+        self.held -= stream.buffer.capacity();
+        self.pool.take_back(&mut stream.buffer);
         written.map_err(|e| self.failed("write", &self.streams[id].name, e))
     }
 
