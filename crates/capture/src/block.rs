@@ -34,6 +34,34 @@ impl Block {
     }
 }
 
+/// Blocks that others had clones of when they were last used here.
+///
+/// Whoever hands blocks on waits for those who use them, so that there are never many.
+#[derive(Default)]
+pub(crate) struct Spare(Vec<Block>);
+
+impl Spare {
+    /// Keeps a block for a time when nobody else has it.
+    pub(crate) fn keep(&mut self, block: Block) {
+        self.0.push(block);
+    }
+
+    /// A block with room for `least` bytes: one that all have let go of, or a new one of at least `size`.
+    pub(crate) fn take(&mut self, least: usize, size: usize) -> Block {
+        let is_free = |block: &mut Block| block.get_mut().is_some_and(|b| b.len() >= least);
+        match self.0.iter_mut().position(is_free) {
+            Some(place) => self.0.swap_remove(place),
+            None => Block::new(least.max(size)),
+        }
+    }
+
+    /// How many there are.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
 impl AsRef<[u8]> for Block {
     #[inline]
     fn as_ref(&self) -> &[u8] {

@@ -4,6 +4,7 @@
 //! file: 8–11 against 5–7 GB/s; and a file that shrinks under `mmap` kills the process.
 
 use crate::Block;
+use crate::block::Spare;
 use std::io::{self, ErrorKind, Read};
 use std::ops::Range;
 
@@ -21,7 +22,7 @@ pub(crate) struct Window {
     source: Box<dyn Read + Send>,
     block: Block,
     /// Blocks that others had clones of when this window left them.
-    left: Vec<Block>,
+    left: Spare,
     /// Where unread bytes begin and end in the block.
     start: usize,
     end: usize,
@@ -35,7 +36,7 @@ pub(crate) struct Window {
 impl Window {
     /// A window of `chunk` bytes that nothing was read into yet.
     pub(crate) fn new(source: Box<dyn Read + Send>, chunk: usize) -> Self {
-        let (block, left) = (Block::new(chunk), Vec::new());
+        let (block, left) = (Block::new(chunk), Spare::default());
         Self { source, block, left, start: 0, end: 0, base: 0, chunk, finished: false }
     }
 
@@ -81,29 +82,16 @@ impl Window {
         self.base += self.start as u64;
         (self.start, self.end) = (0, unread.len());
         if self.block.get_mut().is_none() {
-            let mut next = self.another(unread.len());
+            let mut next = self.left.take(unread.len(), self.chunk);
             if let Some(buffer) = next.get_mut() {
                 buffer[..unread.len()].copy_from_slice(&self.block.bytes()[unread.clone()]);
             }
-            self.left.push(std::mem::replace(&mut self.block, next));
+            self.left.keep(std::mem::replace(&mut self.block, next));
             return self.block.get_mut().expect("it was just taken by nobody else");
         }
         let buffer = self.block.get_mut().expect("nobody else has it: that was just asked");
         buffer.copy_within(unread, 0);
         buffer
-    }
-
-    /// A block with room for `least` bytes: one that was left, when all have let go of it, or a new
-    /// one. Whoever hands blocks on waits for those who use them, so that there are never many.
-    fn another(&mut self, least: usize) -> Block {
-        let free = self
-            .left
-            .iter_mut()
-            .position(|block| block.get_mut().is_some_and(|buffer| buffer.len() >= least));
-        match free {
-            Some(place) => self.left.swap_remove(place),
-            None => Block::new(least.max(self.chunk)),
-        }
     }
 
     /// One read behind the bytes there are; 0 at the end of the source, and ever after.

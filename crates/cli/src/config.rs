@@ -117,9 +117,10 @@ fn engine(args: &Args) -> Result<flow::Config, String> {
         args::Overlap::Last => flow::Overlap::Last,
     };
     let idle = args.idle_timeout.map(Duration::from_secs);
+    let timeouts = idle.map(flow::Timeouts::all);
     let vlan_keys = args.key.contains(&args::KeyPart::Vlan);
     let limits = limits(args)?;
-    Ok(flow::Config { overlap, idle, vlan_keys, limits, ..flow::Config::default() })
+    Ok(flow::Config { overlap, timeouts, vlan_keys, limits, ..flow::Config::default() })
 }
 
 fn limits(args: &Args) -> Result<flow::Limits, String> {

@@ -1,5 +1,6 @@
 //! What the engine can be told.
 
+use crate::Timeouts;
 use std::time::Duration;
 
 /// Which bytes count where two segments bring different ones for the same place.
@@ -69,9 +70,8 @@ impl Default for Limits {
 pub struct Config {
     /// Whose bytes count.
     pub overlap: Overlap,
-    /// A connection ends when its next packet comes later than this after the last. `None` for
-    /// captured files: time between packets proves nothing there.
-    pub idle: Option<Duration>,
+    /// When time ends connections; `None` for captured files.
+    pub timeouts: Option<Timeouts>,
     /// Do VLAN ids tell flows apart? Mirror ports often tag the two directions differently.
     pub vlan_keys: bool,
     /// How much may be held.
@@ -86,7 +86,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             overlap: Overlap::default(),
-            idle: None,
+            timeouts: None,
             vlan_keys: false,
             limits: Limits::default(),
             // 52 MB of TCP connections. To fall asleep and to wake up takes as long as five packets do, so it

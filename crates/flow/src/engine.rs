@@ -1,7 +1,7 @@
 //! The engine: one intake and all the shards, in one thread.
 
 use crate::{Books, Config, Intake, Reason, Shards, Sink, Source, Totals};
-use wire::{Dropped, Frame};
+use wire::{Dropped, Frame, Timestamp};
 
 /// Follows the connections of a stream of frames.
 ///
@@ -31,6 +31,18 @@ impl<H: Copy> Engine<H> {
         sink: &mut S,
     ) -> Result<(), S::Error> {
         self.intake.handle(source, frame, |arrival| self.shards.handle(arrival, sink))
+    }
+
+    /// It is `now`: see [`Shard::handle_timeout`](crate::Shard::handle_timeout).
+    ///
+    /// # Errors
+    /// The sink's own.
+    pub fn handle_timeout<S: Sink<Handle = H>>(
+        &mut self,
+        now: Timestamp,
+        sink: &mut S,
+    ) -> Result<(), S::Error> {
+        self.shards.handle_timeout(now, sink)
     }
 
     /// A frame was read that is not to be looked into.

@@ -71,6 +71,17 @@ impl<H> Entry<H> {
         !lost && quiet > i128::try_from(idle.as_nanos()).unwrap_or(i128::MAX)
     }
 
+    /// Was it silent for longer than `idle` when it is `now`? Unlike [`Self::was_idle`] this changes nothing.
+    pub(crate) fn is_idle(&self, now: Timestamp, idle: Duration) -> bool {
+        let quiet = now.nanos_since(self.latest());
+        quiet > i128::try_from(idle.as_nanos()).unwrap_or(i128::MAX)
+    }
+
+    /// The latest time that is known of it, to the second where its packets' times stepped back.
+    pub(crate) fn latest(&self) -> Timestamp {
+        self.last.time.later_by(u32::from(self.behind))
+    }
+
     /// All that is known, now that it has ended.
     pub(crate) fn report(&self, began: Began, ended: Ended) -> Report {
         Report {

@@ -3,15 +3,17 @@
 use crate::connection::Connection;
 use crate::entry::Entry;
 use crate::outlet::Outlet;
+use crate::silence::timeout;
 use crate::slot::List;
 use crate::table::{Last, Live, Table, TcpView};
 use crate::tcp::{self, Join, Route, Step, Tcp};
+use crate::timeouts::{Phase, Timers};
 use crate::{
     Arrival, Began, Books, Chunk, Config, Ended, Limit, SHARDS, Side, Sink, Source, Totals,
 };
 use std::borrow::Borrow;
 use std::collections::{BTreeSet, VecDeque};
-use wire::{Body, Payload, Segment, TcpFlags};
+use wire::{Body, Payload, Segment, TcpFlags, protocol};
 
 /// How many connections of a shard that are over stay awake for a while.
 const FRESH: usize = 4;
@@ -43,18 +45,20 @@ enum Taken {
 #[derive(Debug)]
 #[repr(C)]
 pub struct Shard<H> {
-    books: Books,
-    table: Table<H>,
-    config: Config,
-    totals: Totals,
+    pub(crate) books: Books,
+    pub(crate) table: Table<H>,
+    pub(crate) config: Config,
+    pub(crate) totals: Totals,
     /// Bytes held out of order by all connections, bookkeeping included.
     buffered: usize,
     /// Connections that are over since not long ago, the newest at the end: none falls asleep while its
     /// last acknowledgements are still to come.
     fresh: VecDeque<u32>,
+    /// When connections are to be looked at, where time is told.
+    pub(crate) timers: Timers,
     /// The connections that hold them, by the serial numbers of the packets with which they last spoke. (The
     /// captured runs of one datagram share a number.)
-    holders: BTreeSet<(u64, u32)>,
+    pub(crate) holders: BTreeSet<(u64, u32)>,
 }
 
 impl<H: Copy> Shard<H> {
@@ -63,7 +67,8 @@ impl<H: Copy> Shard<H> {
         let (table, books) = (Table::new(config.awake / SHARDS), Books::default());
         let totals = Totals::default();
         let (fresh, holders) = (VecDeque::new(), BTreeSet::new());
-        Self { table, config, books, totals, buffered: 0, fresh, holders }
+        let timers = Timers::default();
+        Self { table, config, books, totals, buffered: 0, fresh, timers, holders }
     }
 
     /// What became of the packets that came here.
@@ -126,6 +131,7 @@ impl<H: Copy> Shard<H> {
     pub fn forget_all(&mut self) {
         self.table.clear();
         self.fresh.clear();
+        self.timers.clear();
         self.holders.clear();
         self.buffered = 0;
     }
@@ -237,7 +243,9 @@ impl<H: Copy> Shard<H> {
         let Live { entry, tcp, index } = live;
         let index = *index;
         if !tcp.is_next(arrival.from, segment)
-            || self.config.idle.is_some_and(|idle| entry.was_idle(arrival.source.time, idle))
+            || self.config.timeouts.is_some_and(|timeouts| {
+                entry.was_idle(arrival.source.time, timeouts.of(tcp.phase()))
+            })
         {
             return Ok(Taken::IsNotNext(index));
         }
@@ -251,6 +259,11 @@ impl<H: Copy> Shard<H> {
             let side = entry.connection.side(arrival.from);
             let chunk = Chunk { side, offset, bytes, source: arrival.source };
             sink.data(entry.handle, &entry.connection, &chunk)?;
+        }
+        if segment.flags.has(TcpFlags::FIN)
+            && let Some(timeouts) = self.told_time()
+        {
+            self.look_after(index, timeouts.closing);
         }
         match over {
             false => self.table.touch(index, List::Active),
@@ -279,7 +292,7 @@ impl<H: Copy> Shard<H> {
             return Ok(true);
         }
         // Where time ends connections, it has to be asked first.
-        if self.config.idle.is_none()
+        if self.config.timeouts.is_none()
             && let Some(Live { entry, tcp, index }) =
                 self.table.recent_alone(&arrival.key, arrival.hash)
             && tcp.take_syn_ack(arrival.from, segment)
@@ -313,9 +326,14 @@ impl<H: Copy> Shard<H> {
             far_ahead: limits.far_ahead,
         };
         let (was_settled, cost) = (tcp.is_settled(), tcp.cost());
+        let phase = tcp.phase();
         let mut out = outlet(entry, &mut self.books, &mut self.totals, sink, arrival.source);
         tcp.handle(arrival.from, segment, join, &step, &mut out)?;
         let (over, held) = (tcp.is_over(), tcp.cost());
+        let closes = phase != Phase::Closing && tcp.phase() == Phase::Closing;
+        if let Some(timeouts) = self.told_time().filter(|_| closes) {
+            self.look_after(index, timeouts.closing);
+        }
         if held > 0 || cost > 0 {
             self.note_cost(index, cost, Some(arrival.serial));
         }
@@ -328,7 +346,7 @@ impl<H: Copy> Shard<H> {
 
     /// Keeps count of what is held, after a connection that cost `before` changed. `serial` is the
     /// number of the packet that it spoke with, if it did.
-    fn note_cost(&mut self, index: u32, before: usize, serial: Option<u64>) {
+    pub(crate) fn note_cost(&mut self, index: u32, before: usize, serial: Option<u64>) {
         let Some((_, Some(tcp))) = self.table.awake(index) else { return };
         let cost = tcp.cost();
         self.buffered = self.buffered - before + cost;
@@ -412,9 +430,10 @@ impl<H: Copy> Shard<H> {
         arrival: &Arrival<'_>,
         sink: &mut S,
     ) -> Result<Option<u32>, S::Error> {
-        let Some((index, idle)) = known.zip(self.config.idle) else { return Ok(known) };
+        let Some((index, timeouts)) = known.zip(self.config.timeouts) else { return Ok(known) };
         self.table.wake(index);
-        let Some((entry, _)) = self.table.awake(index) else { return Ok(None) };
+        let Some((entry, tcp)) = self.table.awake(index) else { return Ok(None) };
+        let idle = timeout(&timeouts, entry, tcp.as_deref());
         if !entry.was_idle(arrival.source.time, idle) {
             return Ok(known);
         }
@@ -446,8 +465,16 @@ impl<H: Copy> Shard<H> {
         }
         let connection = Connection::new(arrival.key, initiator, arrival.source);
         self.totals.connections[usize::from(connection.protocol())] += 1;
+        let wait = self.told_time().map(|timeouts| match connection.protocol() {
+            protocol::TCP => timeouts.half_open,
+            other => timeouts.of_messages(other),
+        });
         let handle = sink.opened(&connection)?;
-        Ok(self.table.insert(connection, arrival.hash, arrival.serial, handle, first))
+        let index = self.table.insert(connection, arrival.hash, arrival.serial, handle, first);
+        if let Some(wait) = wait {
+            self.timers.add(index, arrival.serial, arrival.source.time, wait);
+        }
+        Ok(index)
     }
 
     /// Rule 2: a SYN says who the initiator is, if nothing went out before.
@@ -460,7 +487,7 @@ impl<H: Copy> Shard<H> {
     }
 
     /// A connection is over: tells the sink when that is new, and keeps what stragglers need.
-    fn rest<S: Sink<Handle = H>>(
+    pub(crate) fn rest<S: Sink<Handle = H>>(
         &mut self,
         index: u32,
         was_settled: bool,
@@ -471,6 +498,11 @@ impl<H: Copy> Shard<H> {
             && !was_settled
         {
             sink.settled(entry.handle, &entry.connection)?;
+        }
+        if let Some(timeouts) = self.told_time()
+            && !self.table.is_in(index, List::Lingering)
+        {
+            self.look_after(index, timeouts.linger);
         }
         self.table.touch(index, List::Lingering);
         if self.fresh.back() != Some(&index) {
@@ -502,7 +534,7 @@ impl<H: Copy> Shard<H> {
 
     /// Ends a connection: what is held goes out, what is missing is said. `ended` is how, where the ends
     /// did not say it.
-    fn close<S: Sink<Handle = H>>(
+    pub(crate) fn close<S: Sink<Handle = H>>(
         &mut self,
         index: u32,
         ended: Ended,
@@ -561,7 +593,7 @@ fn initiator(arrival: &Arrival<'_>, segment: &Segment<'_>) -> usize {
 }
 
 /// The way out of a connection while the packet `now` is handled.
-fn outlet<'a, S: Sink>(
+pub(crate) fn outlet<'a, S: Sink>(
     entry: &'a mut Entry<S::Handle>,
     books: &'a mut Books,
     totals: &'a mut Totals,

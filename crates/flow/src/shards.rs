@@ -3,6 +3,7 @@
 use crate::{Arrival, Batch, Books, Config, Opened, SHARDS, Shard, Sink, Totals};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use wire::Timestamp;
 
 /// Every `of`-th of the shards, from the `part`-th on.
 ///
@@ -57,6 +58,18 @@ impl<H: Copy> Shards<H> {
         sink: &mut S,
     ) -> Result<(), S::Error> {
         batch.arrivals().try_for_each(|arrival| self.handle(&arrival, sink))
+    }
+
+    /// It is `now`: see [`Shard::handle_timeout`].
+    ///
+    /// # Errors
+    /// The sink's own.
+    pub fn handle_timeout<S: Sink<Handle = H>>(
+        &mut self,
+        now: Timestamp,
+        sink: &mut S,
+    ) -> Result<(), S::Error> {
+        self.shards.iter_mut().try_for_each(|shard| shard.handle_timeout(now, sink))
     }
 
     /// Where a shard is among these.

@@ -293,6 +293,11 @@ impl<H: Copy> Table<H> {
         self.lists.len(list)
     }
 
+    /// Is a connection in this list?
+    pub(crate) fn is_in(&self, index: u32, list: List) -> bool {
+        self.slots.get(index).is_some_and(|slot| slot.list == list)
+    }
+
     /// The least recently active connection of a list.
     pub(crate) fn oldest(&self, list: List) -> Option<u32> {
         self.lists.oldest(list)

@@ -75,6 +75,11 @@ impl Timestamp {
         self.nanos & FINE != 0
     }
 
+    /// So many seconds later.
+    pub fn later_by(self, secs: u32) -> Self {
+        Self { secs: self.secs.saturating_add(i64::from(secs)), nanos: self.nanos }
+    }
+
     /// Nanoseconds from `earlier` to this time; negative when `earlier` is the later one.
     pub fn nanos_since(self, earlier: Self) -> i128 {
         (i128::from(self.secs) - i128::from(earlier.secs)) * 1_000_000_000

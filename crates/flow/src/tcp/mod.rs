@@ -25,6 +25,7 @@ pub(crate) use short::ShortTcp;
 use stream::Stream;
 
 use crate::outlet::Outlet;
+use crate::timeouts::Phase;
 use crate::{Ended, Overlap, Sink};
 use wire::{Segment, TcpFlags};
 
@@ -119,6 +120,20 @@ impl Tcp {
     /// Is nothing more to be expected?
     pub(crate) fn is_over(&self) -> bool {
         self.is_reset() || self.settled
+    }
+
+    /// Where it stands.
+    pub(crate) fn phase(&self) -> Phase {
+        let [low, high] = &self.streams;
+        if self.is_over() {
+            Phase::Over
+        } else if low.fin().or(high.fin()).is_some() {
+            Phase::Closing
+        } else if self.syn_seen() && !self.streams.iter().all(Stream::is_acknowledged) {
+            Phase::HalfOpen
+        } else {
+            Phase::Established
+        }
     }
 
     /// What it costs to hold bytes out of order, in bytes; 0 where none are held.

@@ -118,6 +118,11 @@ impl Stream {
         self.base().or(self.first_held().map(|(at, _)| at))
     }
 
+    /// Did the other end acknowledge anything, or did bytes of it come?
+    pub(super) fn is_acknowledged(&self) -> bool {
+        self.delivered || self.acks.highest().is_some()
+    }
+
     /// Everything up to the FIN is delivered.
     pub(super) fn is_settled(&self) -> bool {
         self.fin().is_some_and(|fin| self.next().is_none_or(|next| next >= fin))

@@ -1,6 +1,6 @@
 //! Running captures through an engine, and what came out.
 
-use super::talk::{A, B, Packet, Talk};
+use super::talk::{A, B, Packet, Talk, What};
 use super::{frame, invariants};
 use flow::{
     Began, Books, Chunk, Config, Conflict, Connection, Ended, Endpoint, Engine, Gap, Limit, Reason,
@@ -248,14 +248,24 @@ pub(crate) struct Played {
     /// The most connections that were held after any packet.
     pub(crate) most_connections: usize,
     pub(crate) packets: u64,
+    /// The numbers of what was no packet, but the time.
+    pub(crate) ticks: Vec<u64>,
 }
 
 /// Runs a capture between two addresses, and checks what holds in every run.
 pub(crate) fn play(packets: &[Packet], addrs: [IpAddr; 2], config: Config) -> Played {
     let mut engine = Engine::new(config);
     let mut sink = Recorder::default();
-    let mut most_connections = 0;
+    let (mut most_connections, mut ticks) = (0, Vec::new());
     for (i, packet) in packets.iter().enumerate() {
+        let (secs, nanos) = packet.time;
+        let (time, number) = (Timestamp::new(secs, nanos), i as u64 + 1);
+        sink.at = number;
+        if let What::Tick = packet.what {
+            engine.handle_timeout(time, &mut sink).expect("Infallible has no value");
+            ticks.push(number);
+            continue;
+        }
         let mut bytes = packet.frame(addrs);
         let link = packet.link();
         let shortest = if link == LinkType::ETHERNET { frame::SHORTEST } else { 0 };
@@ -265,10 +275,7 @@ pub(crate) fn play(packets: &[Packet], addrs: [IpAddr; 2], config: Config) -> Pl
             n => bytes.truncate(bytes.len() - n),
         }
         let frame = Frame { link, bytes: &bytes, wire_len };
-        let (secs, nanos) = packet.time;
-        let number = i as u64 + 1;
-        let source = Source::new(Timestamp::new(secs, nanos), number, 1);
-        sink.at = number;
+        let source = Source::new(time, number, 1);
         engine.handle_packet(source, &frame, &mut sink).expect("Infallible has no value");
         most_connections = most_connections.max(engine.connections());
     }
@@ -277,8 +284,8 @@ pub(crate) fn play(packets: &[Packet], addrs: [IpAddr; 2], config: Config) -> Pl
     assert_eq!(engine.connections(), 0, "connections are left after the end");
     let Recorder { heard, .. } = sink;
     let (books, totals) = (engine.books(), engine.totals());
-    let packets = packets.len() as u64;
-    let played = Played { heard, books, totals, most_connections, packets };
+    let packets = (packets.len() - ticks.len()) as u64;
+    let played = Played { heard, books, totals, most_connections, packets, ticks };
     invariants::check(&played, &config);
     played
 }

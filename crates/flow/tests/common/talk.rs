@@ -45,6 +45,8 @@ pub(crate) enum What {
         parts: u8,
         number: u8,
     },
+    /// No packet: somebody tells the time.
+    Tick,
 }
 
 /// One packet, its addresses left open.
@@ -76,6 +78,7 @@ impl Packet {
                 frame::ip(turn(addrs), self.vlan, frame::UDP, &frame::udp(ports, data))
             }
             What::Frame(bytes) => bytes.clone(),
+            What::Tick => Vec::new(),
             What::Aggregate(packets) => {
                 let packets: Vec<_> = packets.iter().map(|packet| packet.frame(addrs)).collect();
                 frame::wlan((0, 0, false), 0x80, &frame::amsdu(&packets))
@@ -334,6 +337,13 @@ impl Talk {
     /// The last packet was captured that many seconds after the epoch.
     pub(crate) fn time(&mut self, secs: i64) -> &mut Self {
         self.last().time = (secs, 0);
+        self
+    }
+
+    /// No packet comes, and it is that many milliseconds after the epoch.
+    pub(crate) fn silence(&mut self, millis: i64) -> &mut Self {
+        self.push(A, What::Tick);
+        self.last().time = (millis / 1000, (millis % 1000) as u32 * 1_000_000);
         self
     }
 

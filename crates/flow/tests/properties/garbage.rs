@@ -1,7 +1,7 @@
 //! Whatever comes, nothing panics, the books balance and the limits hold: [`play`] checks that.
 
 use crate::common::{Packet, Played, Talk, What, frame, play};
-use flow::{Config, Limits, Overlap};
+use flow::{Config, Limits, Overlap, Timeouts};
 use proptest::prelude::*;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -57,7 +57,8 @@ fn what() -> impl Strategy<Value = What> {
         (packets(), 0..3u8, 1..4u8, 0..4u8).prop_map(|(of, sequence, parts, number)| {
             What::LinkFragment { of, sequence, parts, number }
         });
-    prop_oneof![8 => carried(), 1 => packets().prop_map(What::Aggregate), 1 => fragments]
+    let aggregates = packets().prop_map(What::Aggregate);
+    prop_oneof![16 => carried(), 2 => aggregates, 2 => fragments, 1 => Just(What::Tick)]
 }
 
 fn packet() -> impl Strategy<Value = Packet> {
@@ -88,13 +89,22 @@ fn config() -> impl Strategy<Value = Config> {
     );
     let limits = prop_oneof![Just(Limits::default()), limits];
     let overlap = prop_oneof![Just(Overlap::First), Just(Overlap::Last)];
-    let idle = prop::option::weighted(0.2, (0..60u64).prop_map(Duration::from_secs));
-    (overlap, idle, any::<bool>(), limits).prop_map(|(overlap, idle, vlan_keys, limits)| Config {
-        overlap,
-        idle,
-        vlan_keys,
-        limits,
-        ..Config::default()
+    let secs = || (0..60u64).prop_map(Duration::from_secs);
+    let times = [secs(), secs(), secs(), secs(), secs(), secs()];
+    let timeouts = (times, prop::option::of((0..5u64).prop_map(Duration::from_secs))).prop_map(
+        |([half_open, established, closing, linger, udp, other], quiet)| Timeouts {
+            half_open,
+            established,
+            closing,
+            linger,
+            udp,
+            other,
+            quiet,
+        },
+    );
+    let timeouts = prop::option::weighted(0.4, timeouts);
+    (overlap, timeouts, any::<bool>(), limits).prop_map(|(overlap, timeouts, vlan_keys, limits)| {
+        Config { overlap, timeouts, vlan_keys, limits, ..Config::default() }
     })
 }
 

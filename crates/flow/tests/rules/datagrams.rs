@@ -1,7 +1,7 @@
 //! Everything that is not TCP (rules 1, 9, 10), fragments of everything, and idle times (rule 5).
 
 use crate::common::{A, B, Conversation, END, Event, FIN, SYN, Talk, frame};
-use flow::{Began, Config, Ended, Limit, Limits, Reason};
+use flow::{Began, Config, Ended, Limit, Limits, Reason, Timeouts};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -496,7 +496,8 @@ fn ip_fragments_in_fragments_of_802_11_frames() {
 }
 
 fn idle(seconds: u64) -> Config {
-    Config { idle: Some(Duration::from_secs(seconds)), ..Config::default() }
+    let timeouts = Some(Timeouts::all(Duration::from_secs(seconds)));
+    Config { timeouts, ..Config::default() }
 }
 
 #[test]

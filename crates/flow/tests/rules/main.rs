@@ -15,3 +15,4 @@ mod opening;
 mod order;
 mod overlaps;
 mod sequence;
+mod silence;

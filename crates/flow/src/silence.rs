@@ -1,0 +1,111 @@
+//! What time does to the connections of a shard.
+
+use crate::entry::Entry;
+use crate::shard::{Shard, outlet};
+use crate::tcp::Tcp;
+use crate::{Ended, Sink, Source, Timeouts};
+use std::time::Duration;
+use wire::Timestamp;
+
+impl<H: Copy> Shard<H> {
+    /// It is `now`, and no packet may come for long: ends the connections that were silent for too long, and
+    /// lets those that hold bytes give up what they wait for. Does nothing where
+    /// [nobody tells the time](crate::Timeouts::quiet).
+    ///
+    /// # Errors
+    /// The sink's own.
+    pub fn handle_timeout<S: Sink<Handle = H>>(
+        &mut self,
+        now: Timestamp,
+        sink: &mut S,
+    ) -> Result<(), S::Error> {
+        let Some(timeouts) = self.told_time() else { return Ok(()) };
+        self.give_up_waiting(now, timeouts.quiet.unwrap_or_default(), sink)?;
+        // Whoever is looked at may be due again at once, at the ends of time.
+        for due in self.timers.all_due(now) {
+            // Its slot may be another's by now, or nobody's.
+            if self.table.opened(due.index) == due.opened {
+                self.look_at(due.index, due.opened, now, &timeouts, sink)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The timeouts, where time is told.
+    #[inline]
+    pub(crate) fn told_time(&self) -> Option<Timeouts> {
+        self.config.timeouts.filter(|timeouts| timeouts.quiet.is_some())
+    }
+
+    /// A connection is to be looked at when it was silent for so long.
+    pub(crate) fn look_after(&mut self, index: u32, wait: Duration) {
+        if let Some((entry, _)) = self.table.awake(index) {
+            let (opened, last) = (entry.opened, entry.last.time);
+            self.timers.add(index, opened, last, wait);
+        }
+    }
+
+    /// Ends a connection if it was silent for too long at `now`, or sees to it that it is looked at again.
+    fn look_at<S: Sink<Handle = H>>(
+        &mut self,
+        index: u32,
+        opened: u64,
+        now: Timestamp,
+        timeouts: &Timeouts,
+        sink: &mut S,
+    ) -> Result<(), S::Error> {
+        let asleep;
+        let (entry, tcp) = match self.table.awake(index) {
+            Some((entry, tcp)) => (&*entry, tcp.map(|tcp| &*tcp)),
+            None => {
+                asleep = self.table.recall(index);
+                let Some((entry, tcp)) = &asleep else { return Ok(()) };
+                (entry, tcp.as_ref())
+            }
+        };
+        let idle = timeout(timeouts, entry, tcp);
+        if entry.is_idle(now, idle) {
+            return self.close(index, Ended::Idle, sink);
+        }
+        let last = entry.latest();
+        self.timers.add(index, opened, last, idle);
+        Ok(())
+    }
+
+    /// Connections that hold bytes and were silent for so long wait for nothing any more.
+    fn give_up_waiting<S: Sink<Handle = H>>(
+        &mut self,
+        now: Timestamp,
+        quiet: Duration,
+        sink: &mut S,
+    ) -> Result<(), S::Error> {
+        while let Some(&(_, index)) = self.holders.first() {
+            let Some((entry, Some(tcp))) = self.table.awake(index) else { break };
+            if !entry.is_idle(now, quiet) {
+                break;
+            }
+            let source = Source::new(now, entry.last.number(), entry.last.file());
+            let mut out = outlet(entry, &mut self.books, &mut self.totals, sink, source);
+            let (was_settled, before) = (tcp.is_settled(), tcp.cost());
+            while tcp.relieve(&mut out)? {}
+            let (settled, held) = (tcp.is_settled(), tcp.cost());
+            self.note_cost(index, before, None);
+            match settled && !was_settled {
+                true => self.rest(index, was_settled, sink)?,
+                false => self.table.sleep(index),
+            }
+            if held > 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// After how long a silence a connection ends.
+pub(crate) fn timeout<H>(timeouts: &Timeouts, entry: &Entry<H>, tcp: Option<&Tcp>) -> Duration {
+    match tcp {
+        Some(tcp) => timeouts.of(tcp.phase()),
+        None => timeouts.of_messages(entry.connection.protocol()),
+    }
+}
