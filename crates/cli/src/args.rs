@@ -32,7 +32,7 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t = Order::Time, value_name = "ORDER", help_heading = INPUT)]
     pub(crate) order: Order,
 
-    /// List the interfaces and exit: not in this version
+    /// List the interfaces and exit; with -j as JSON, a line for each
     #[arg(short, long, help_heading = INPUT)]
     pub(crate) list_interfaces: bool,
 

@@ -15,6 +15,11 @@ const MAX_HEADERS: usize = 1000;
 pub(crate) enum Action {
     /// Read captures.
     Read(Box<Config>),
+    /// List the interfaces.
+    List {
+        /// For programs.
+        as_json: bool,
+    },
 }
 
 /// A run over captures.
@@ -34,6 +39,9 @@ pub(crate) struct Config {
 /// Checks the arguments; an error is a line for people, about the command line.
 pub(crate) fn action(args: Args) -> Result<Action, String> {
     source_is_one(&args)?;
+    if args.list_interfaces {
+        return Ok(Action::List { as_json: args.json });
+    }
     let order = match args.order {
         args::Order::Time => capture::Order::FirstPacket,
         args::Order::Given => capture::Order::Given,
@@ -61,11 +69,12 @@ fn source_is_one(args: &Args) -> Result<(), String> {
         if !args.input_file.is_empty() {
             return Err("-r reads files, -i and -l look at interfaces: give one of them".into());
         }
-        return Err(
-            "live capture (-i, -l) is not in this version: capture with tcpdump or dumpcap \
+        if args.list_interfaces {
+            return Ok(());
+        }
+        return Err("live capture (-i) is not in this version: capture with tcpdump or dumpcap \
                     and read that, as in: tcpdump -i eth0 -w - | pcap2conn -r -"
-                .into(),
-        );
+            .into());
     }
     if args.input_file.is_empty() {
         return Err("nothing to read: name a capture with -r".into());
@@ -165,8 +174,10 @@ mod tests {
 
     fn config(line: &str) -> Result<Config, String> {
         let words = std::iter::once("pcap2conn").chain(line.split_whitespace());
-        let Action::Read(config) = action(Args::try_parse_from(words).unwrap())?;
-        Ok(*config)
+        match action(Args::try_parse_from(words).unwrap())? {
+            Action::Read(config) => Ok(*config),
+            Action::List { .. } => Err("a list".into()),
+        }
     }
 
     #[test]
@@ -190,6 +201,8 @@ mod tests {
         assert!(config("").unwrap_err().contains("-r"));
         assert!(config("-r a -i eth0").unwrap_err().contains("one of them"));
         assert!(config("-i eth0").unwrap_err().contains("live capture"));
+        assert!(config("-r a -l").unwrap_err().contains("one of them"));
+        assert_eq!(config("-l").unwrap_err(), "a list");
         assert!(config("-r - -r -").unwrap_err().contains("standard input"));
     }
 

@@ -5,12 +5,14 @@
 
 mod args;
 mod config;
+mod list;
 mod notes;
 mod progress;
 mod run;
 mod workers;
 
 use args::Args;
+use capture::LiveError;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 use config::{Action, Config};
@@ -32,6 +34,10 @@ fn main() -> ExitCode {
     };
     match config::action(args) {
         Ok(Action::Read(config)) => read(&config),
+        Ok(Action::List { as_json }) => match list::list(as_json) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => failed(&error),
+        },
         Err(message) => Args::command().error(ErrorKind::ValueValidation, message).exit(),
     }
 }
@@ -39,9 +45,15 @@ fn main() -> ExitCode {
 fn read(config: &Config) -> ExitCode {
     match run::run(config) {
         Ok(status) => status.into(),
-        Err(error) => {
-            say(format_args!("pcap2conn: {}\n", one_line(&format!("{error:#}"))));
-            ExitCode::from(FAILED)
-        }
+        Err(error) => failed(&error),
+    }
+}
+
+/// Says what failed.
+fn failed(error: &anyhow::Error) -> ExitCode {
+    say(format_args!("pcap2conn: {}\n", one_line(&format!("{error:#}"))));
+    match error.downcast_ref() {
+        Some(LiveError::NoLibpcap) => ExitCode::from(USAGE),
+        _ => ExitCode::from(FAILED),
     }
 }

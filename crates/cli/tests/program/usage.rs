@@ -58,15 +58,41 @@ fn the_version_is_that_of_the_package() {
 
 #[test]
 fn live_capture_says_that_it_is_not_there_yet() {
-    for line in ["-i lo", "--interface lo", "-i 127.0.0.1 -c", "-l", "--list-interfaces"] {
+    for line in ["-i lo", "--interface lo", "-i 127.0.0.1 -c"] {
         let outcome = Place::new().run(line).ends(2);
-        assert!(
-            outcome.err.contains("live capture (-i, -l) is not in this version"),
-            "{outcome:?}"
-        );
+        assert!(outcome.err.contains("live capture (-i) is not in this version"), "{outcome:?}");
         assert!(outcome.err.contains("tcpdump -i eth0 -w - | pcap2conn -r -"), "{outcome:?}");
         assert_eq!(outcome.out, "");
     }
+}
+
+/// The interface that leads back to this machine is called so by every Linux.
+#[cfg(all(target_os = "linux", feature = "libpcap"))]
+#[test]
+fn the_interfaces_are_listed_for_people_and_for_programs() {
+    let place = Place::new();
+    let text = place.run("-l").ends(0).errs("").out;
+    let line = text.lines().find(|line| line.starts_with("lo ")).expect("a line for lo");
+    assert!(line.contains(" up,running,loopback ") && line.contains(" 127.0.0.1"), "{line}");
+    for options in ["-l -j", "--list-interfaces --json", "-lj"] {
+        let lines = place.run(options).ends(0).errs("").out;
+        let lo = lines
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"))
+            .find(|interface| interface["name"] == "lo")
+            .expect("an object for lo");
+        let addresses = lo["addresses"].as_array().expect("addresses");
+        assert!(addresses.contains(&"127.0.0.1".into()), "{lo}");
+        assert_eq!((&lo["loopback"], &lo["up"]), (&true.into(), &true.into()));
+    }
+}
+
+#[cfg(not(feature = "libpcap"))]
+#[test]
+fn without_libpcap_nobody_knows_the_interfaces() {
+    let outcome = Place::new().run("-l").ends(2);
+    assert!(outcome.err.contains("this build has no libpcap"), "{outcome:?}");
+    assert_eq!(outcome.out, "");
 }
 
 /// A wrong command line: exit status 2, usage on standard error, nothing done.
