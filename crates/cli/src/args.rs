@@ -20,7 +20,8 @@ pub(crate) struct Args {
     #[arg(short = 'r', long, value_name = "FILE", num_args = 1.., help_heading = INPUT)]
     pub(crate) input_file: Vec<PathBuf>,
 
-    /// Capture live on an interface: not in this version
+    /// Capture live on an interface, given by its name or one of its addresses; `any` is all of them. It ends
+    /// with SIGINT or SIGTERM, and all is written then
     #[arg(short, long, value_name = "INTERFACE", help_heading = INPUT)]
     pub(crate) interface: Option<String>,
 
@@ -35,6 +36,58 @@ pub(crate) struct Args {
     /// List the interfaces and exit; with -j as JSON, a line for each
     #[arg(short, long, help_heading = INPUT)]
     pub(crate) list_interfaces: bool,
+
+    /// Bytes captured of each packet
+    #[arg(long, value_name = "BYTES", default_value_t = 262_144, help_heading = LIVE)]
+    pub(crate) snaplen: u32,
+
+    /// The kernel's ring for packets that were not read yet, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 64, help_heading = LIVE)]
+    pub(crate) buffer_size: usize,
+
+    /// Only packets that are for this machine
+    #[arg(long, help_heading = LIVE)]
+    pub(crate) no_promiscuous: bool,
+
+    /// Stop after this time
+    #[arg(long, value_name = "SECONDS", help_heading = LIVE)]
+    pub(crate) duration: Option<u64>,
+
+    /// Stop after so many packets
+    #[arg(long, value_name = "N", help_heading = LIVE)]
+    pub(crate) max_packets: Option<u64>,
+
+    /// Stop after packets of so many bytes, as captured
+    #[arg(long, value_name = "N", help_heading = LIVE)]
+    pub(crate) max_bytes: Option<u64>,
+
+    /// Bytes of connections that go on are written at the latest after this time
+    #[arg(long, value_name = "SECONDS", default_value_t = 2.0, help_heading = LIVE)]
+    pub(crate) flush_interval: f64,
+
+    /// End a TCP connection that was silent for so long
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, help_heading = LIVE)]
+    pub(crate) tcp_timeout: u64,
+
+    /// The same, as long as its handshake is not complete
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, help_heading = LIVE)]
+    pub(crate) half_open_timeout: u64,
+
+    /// The same, when one end has sent a FIN
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, help_heading = LIVE)]
+    pub(crate) closing_timeout: u64,
+
+    /// Remember a TCP connection that is over for so long
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, help_heading = LIVE)]
+    pub(crate) linger: u64,
+
+    /// End a UDP connection that was silent for so long
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, help_heading = LIVE)]
+    pub(crate) udp_timeout: u64,
+
+    /// The same for other protocols
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, help_heading = LIVE)]
+    pub(crate) other_timeout: u64,
 
     /// Where files go; created when missing
     #[arg(short, long, value_name = "DIR", default_value = ".", help_heading = OUTPUT)]
@@ -161,6 +214,7 @@ pub(crate) struct Args {
 }
 
 const INPUT: &str = "Input";
+const LIVE: &str = "Live capture";
 const OUTPUT: &str = "Output";
 const ENGINE: &str = "Connections";
 const LIMITS: &str = "Limits";

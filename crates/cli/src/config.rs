@@ -22,10 +22,36 @@ pub(crate) enum Action {
     },
 }
 
-/// A run over captures.
+/// Where packets come from.
+#[derive(Debug)]
+pub(crate) enum From {
+    /// Captures.
+    Files(Inputs),
+    /// An interface.
+    Interface(Live),
+}
+
+/// A live capture.
+#[derive(Debug)]
+pub(crate) struct Live {
+    /// The interface's name, or one of its addresses.
+    pub(crate) interface: String,
+    pub(crate) snap_length: u32,
+    /// The kernel's ring, in bytes.
+    pub(crate) buffer_size: u32,
+    pub(crate) promiscuous: bool,
+    /// When to stop.
+    pub(crate) duration: Option<Duration>,
+    pub(crate) max_packets: Option<u64>,
+    pub(crate) max_bytes: Option<u64>,
+    /// How long bytes may wait to be written.
+    pub(crate) flush_interval: Duration,
+}
+
+/// A run over captures, or a live one.
 #[derive(Debug)]
 pub(crate) struct Config {
-    pub(crate) inputs: Inputs,
+    pub(crate) from: From,
     pub(crate) filter: Option<String>,
     pub(crate) engine: flow::Config,
     /// Threads that follow connections; 1 is the one that reads.
@@ -42,20 +68,19 @@ pub(crate) fn action(args: Args) -> Result<Action, String> {
     if args.list_interfaces {
         return Ok(Action::List { as_json: args.json });
     }
-    let order = match args.order {
-        args::Order::Time => capture::Order::FirstPacket,
-        args::Order::Given => capture::Order::Given,
+    let (from, several) = match &args.interface {
+        Some(interface) => (From::Interface(live(&args, interface)?), false),
+        None => {
+            let inputs = inputs(&args)?;
+            let several = inputs.len() > 1;
+            (From::Files(inputs), several)
+        }
     };
-    let inputs = Inputs::order(&args.input_file, order).map_err(|error| error.to_string())?;
-    let most = flow::Source::MAX_FILE;
-    if inputs.len() > most as usize {
-        return Err(format!("{} inputs: at most {most} can be one run", inputs.len()));
-    }
     Ok(Action::Read(Box::new(Config {
         engine: engine(&args)?,
         workers: workers(&args)?,
-        output: output(&args, inputs.len() > 1)?,
-        inputs,
+        output: output(&args, several)?,
+        from,
         filter: args.filter,
         summary_json: args.summary_json,
         quiet: args.quiet,
@@ -65,21 +90,76 @@ pub(crate) fn action(args: Args) -> Result<Action, String> {
 
 /// Where packets come from must be said, once.
 fn source_is_one(args: &Args) -> Result<(), String> {
-    if args.list_interfaces || args.interface.is_some() {
-        if !args.input_file.is_empty() {
-            return Err("-r reads files, -i and -l look at interfaces: give one of them".into());
+    let of_interfaces = args.list_interfaces || args.interface.is_some();
+    match (of_interfaces, args.input_file.is_empty()) {
+        (true, false) => {
+            Err("-r reads files, -i and -l look at interfaces: give one of them".into())
         }
-        if args.list_interfaces {
-            return Ok(());
+        (false, true) => {
+            Err("nothing to read: name a capture with -r, or an interface with -i".into())
         }
-        return Err("live capture (-i) is not in this version: capture with tcpdump or dumpcap \
-                    and read that, as in: tcpdump -i eth0 -w - | pcap2conn -r -"
-            .into());
+        _ => Ok(()),
     }
-    if args.input_file.is_empty() {
-        return Err("nothing to read: name a capture with -r".into());
+}
+
+fn inputs(args: &Args) -> Result<Inputs, String> {
+    let order = match args.order {
+        args::Order::Time => capture::Order::FirstPacket,
+        args::Order::Given => capture::Order::Given,
+    };
+    let inputs = Inputs::order(&args.input_file, order).map_err(|error| error.to_string())?;
+    let most = flow::Source::MAX_FILE;
+    if inputs.len() > most as usize {
+        return Err(format!("{} inputs: at most {most} can be one run", inputs.len()));
     }
-    Ok(())
+    Ok(inputs)
+}
+
+fn live(args: &Args, interface: &str) -> Result<Live, String> {
+    at_least_one("--snaplen", args.snaplen as usize)?;
+    for (option, value) in [
+        ("--max-packets", args.max_packets),
+        ("--max-bytes", args.max_bytes),
+        ("--duration", args.duration),
+    ] {
+        at_least_one(option, usize::from(value != Some(0)))?;
+    }
+    let too_large = || format!("--buffer-size {}: at most 2047", args.buffer_size);
+    let buffer_size = mib("--buffer-size", args.buffer_size)?;
+    let buffer_size = i32::try_from(buffer_size).map_err(|_| too_large())?;
+    let seconds = args.flush_interval;
+    let flush_interval = Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|interval| !interval.is_zero())
+        .ok_or_else(|| format!("--flush-interval {seconds}: a time in seconds is needed"))?;
+    Ok(Live {
+        interface: interface.to_owned(),
+        snap_length: args.snaplen,
+        buffer_size: buffer_size.unsigned_abs(),
+        promiscuous: !args.no_promiscuous,
+        duration: args.duration.map(Duration::from_secs),
+        max_packets: args.max_packets,
+        max_bytes: args.max_bytes,
+        flush_interval,
+    })
+}
+
+/// Captured files are not cut by time unless that is asked for.
+fn timeouts(args: &Args) -> Option<flow::Timeouts> {
+    let idle = args.idle_timeout.map(Duration::from_secs);
+    if args.interface.is_none() {
+        return idle.map(flow::Timeouts::all);
+    }
+    let of = |secs: u64| idle.unwrap_or(Duration::from_secs(secs));
+    Some(flow::Timeouts {
+        half_open: of(args.half_open_timeout),
+        established: of(args.tcp_timeout),
+        closing: of(args.closing_timeout),
+        linger: Duration::from_secs(args.linger),
+        udp: of(args.udp_timeout),
+        other: of(args.other_timeout),
+        ..flow::Timeouts::LIVE
+    })
 }
 
 fn output(args: &Args, several_inputs: bool) -> Result<OutputConfig, String> {
@@ -125,8 +205,7 @@ fn engine(args: &Args) -> Result<flow::Config, String> {
         args::Overlap::First => flow::Overlap::First,
         args::Overlap::Last => flow::Overlap::Last,
     };
-    let idle = args.idle_timeout.map(Duration::from_secs);
-    let timeouts = idle.map(flow::Timeouts::all);
+    let timeouts = timeouts(args);
     let vlan_keys = args.key.contains(&args::KeyPart::Vlan);
     let limits = limits(args)?;
     Ok(flow::Config { overlap, timeouts, vlan_keys, limits, ..flow::Config::default() })
@@ -200,10 +279,41 @@ mod tests {
     fn files_interfaces_or_neither() {
         assert!(config("").unwrap_err().contains("-r"));
         assert!(config("-r a -i eth0").unwrap_err().contains("one of them"));
-        assert!(config("-i eth0").unwrap_err().contains("live capture"));
+        assert!(matches!(config("-i eth0").unwrap().from, From::Interface(_)));
         assert!(config("-r a -l").unwrap_err().contains("one of them"));
         assert_eq!(config("-l").unwrap_err(), "a list");
         assert!(config("-r - -r -").unwrap_err().contains("standard input"));
+    }
+
+    #[test]
+    fn time_ends_connections_of_interfaces_and_of_files_where_it_is_asked_for() {
+        assert_eq!(config("-r a").unwrap().engine.timeouts, None);
+        let asked = config("-r a --idle-timeout 7").unwrap().engine.timeouts;
+        assert_eq!(asked, Some(flow::Timeouts::all(Duration::from_secs(7))));
+        assert_eq!(config("-i a").unwrap().engine.timeouts, Some(flow::Timeouts::LIVE));
+        let timeouts = config("-i a --udp-timeout 5 --linger 1").unwrap().engine.timeouts.unwrap();
+        assert_eq!((timeouts.udp.as_secs(), timeouts.linger.as_secs()), (5, 1));
+        assert!(timeouts.quiet.is_some());
+    }
+
+    #[test]
+    fn limits_of_live_capture_are_checked() {
+        for line in [
+            "--buffer-size 2048",
+            "--buffer-size 0",
+            "--duration 0",
+            "--max-packets 0",
+            "--max-bytes 0",
+            "--snaplen 0",
+            "--flush-interval 0",
+            "--flush-interval -1",
+            "--flush-interval nan",
+        ] {
+            let option = line.split(' ').next().unwrap();
+            let line = line.replace("l -", "l=-");
+            let error = config(&format!("-i a {line}")).unwrap_err();
+            assert!(error.starts_with(option), "{error}");
+        }
     }
 
     #[test]

@@ -6,9 +6,11 @@
 mod args;
 mod config;
 mod list;
+mod live;
 mod notes;
 mod progress;
 mod run;
+mod stop;
 mod workers;
 
 use args::Args;

@@ -1,14 +1,16 @@
 //! A run over captures: packets from the inputs through the filter and the engine to the output.
 
-use crate::config::Config;
+use crate::config::{Config, From};
 use crate::notes::Notes;
 use crate::progress::{Progress, say};
+use crate::stop::Stop;
 use crate::workers::{Done, Halted, Workers};
 use crate::{FAILED, INCOMPLETE, USAGE};
 use anyhow::Context;
-use capture::{Filter, Input, Packet, Reader, Verdict};
+use capture::{Filter, Input, Inputs, Packet, Reader, Verdict};
 use flow::{Books, Intake, Reason, Source, Totals};
 use sink::{InputSummary, OutputConfig, Summary};
+use std::borrow::Cow;
 use std::io::{self, Write, stdout};
 use std::path::Path;
 use std::process::ExitCode;
@@ -28,7 +30,7 @@ pub(crate) enum Status {
     Filter,
 }
 
-impl From<Status> for ExitCode {
+impl std::convert::From<Status> for ExitCode {
     fn from(status: Status) -> Self {
         match status {
             Status::Complete => Self::SUCCESS,
@@ -39,13 +41,27 @@ impl From<Status> for ExitCode {
     }
 }
 
+/// An input, as messages and the summary name it.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin<'a> {
+    pub(crate) number: usize,
+    pub(crate) name: Cow<'a, str>,
+    pub(crate) path: &'a Path,
+}
+
+impl<'a> Origin<'a> {
+    fn of(input: &'a Input) -> Self {
+        Self { number: input.number(), name: input.name(), path: input.path() }
+    }
+}
+
 /// What became of an input.
 #[derive(Debug, Default)]
-struct Progressed {
-    readable: bool,
-    packets: u64,
-    bytes: u64,
-    problem: Option<String>,
+pub(crate) struct Progressed {
+    pub(crate) readable: bool,
+    pub(crate) packets: u64,
+    pub(crate) bytes: u64,
+    pub(crate) problem: Option<String>,
 }
 
 /// Reads all inputs and writes what is in them.
@@ -57,19 +73,31 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<Status> {
     if let Some(path) = &config.summary_json {
         check_summary_path(path, &config.output)?;
     }
-    let length = config.inputs.length();
+    let stop = Stop::watch().context("cannot watch for signals")?;
+    let length = match &config.from {
+        From::Files(inputs) => inputs.length(),
+        From::Interface(_) => None,
+    };
     let progress = Progress::new(length, config.quiet, config.output.console);
     let mut run = Run {
         config,
         intake: Intake::new(&config.engine),
         workers: None,
-        filter: config.filter.as_deref().map(Filter::new),
+        // The kernel applies that of a live capture.
+        filter: match &config.from {
+            From::Files(_) => config.filter.as_deref().map(Filter::new),
+            From::Interface(_) => None,
+        },
         notes: Notes::new(progress, config.verbose),
         done: 0,
         clock: Timestamp::default(),
+        stop,
     };
-    let mut inputs: Vec<(&Input, Progressed)> = Vec::with_capacity(config.inputs.len());
-    let filter_is_right = run.read_all(&mut inputs)?;
+    let mut inputs = Vec::new();
+    let filter_is_right = match &config.from {
+        From::Files(files) => run.read_all(files, &mut inputs)?,
+        From::Interface(live) => run.capture(live, &mut inputs)?,
+    };
     let sums = run.finish();
     run.notes.progress().finish();
     if !filter_is_right {
@@ -115,24 +143,30 @@ fn write_summary(path: &Path, json: &str) -> io::Result<()> {
 const LOOK_EVERY: u64 = 8192;
 
 /// A run under way.
-struct Run<'a> {
-    config: &'a Config,
+pub(crate) struct Run<'a> {
+    pub(crate) config: &'a Config,
     intake: Intake,
     /// There are none before an input turned out to be readable.
-    workers: Option<Workers>,
+    pub(crate) workers: Option<Workers>,
     filter: Option<Filter>,
-    notes: Notes,
+    pub(crate) notes: Notes,
     /// Bytes of the inputs that were read to their end.
     done: u64,
     /// The time of the last packet that had one: packets without take it.
-    clock: Timestamp,
+    pub(crate) clock: Timestamp,
+    pub(crate) stop: Stop,
 }
 
 impl<'a> Run<'a> {
     /// Reads the inputs in order, until workers halt. `false` where the filter is wrong: then nothing was
     /// created.
-    fn read_all(&mut self, inputs: &mut Vec<(&'a Input, Progressed)>) -> anyhow::Result<bool> {
-        for input in &self.config.inputs {
+    fn read_all(
+        &mut self,
+        files: &'a Inputs,
+        inputs: &mut Vec<(Origin<'a>, Progressed)>,
+    ) -> anyhow::Result<bool> {
+        for input in files {
+            let origin = Origin::of(input);
             let mut became = Progressed::default();
             let mut read = Ok(());
             match input.open() {
@@ -146,10 +180,11 @@ impl<'a> Run<'a> {
                         self.workers = Some(Workers::start(self.config)?);
                         self.note_time_zone();
                     }
-                    self.notes
-                        .detail(|| format!("reading {} as input {}", input.name(), input.number()));
+                    let Origin { number, name, .. } = &origin;
+                    self.notes.detail(|| format!("reading {name} as input {number}"));
                     became.readable = true;
-                    read = self.read(input, &mut reader, &mut became);
+                    let streams = input.length().is_none();
+                    read = self.read(&origin, streams, &mut reader, &mut became);
                     became.packets = reader.packets();
                     became.bytes = reader.bytes_read();
                 }
@@ -159,8 +194,8 @@ impl<'a> Run<'a> {
                 }
             }
             self.done += became.bytes;
-            inputs.push((input, became));
-            if read == Err(Halted) {
+            inputs.push((origin, became));
+            if read == Err(Halted) || self.stop.is_wanted() {
                 return Ok(true);
             }
         }
@@ -180,7 +215,7 @@ impl<'a> Run<'a> {
     }
 
     /// Says so where names cannot have local times.
-    fn note_time_zone(&mut self) {
+    pub(crate) fn note_time_zone(&mut self) {
         if !self.config.quiet
             && !self.config.output.utc
             && let Some(problem) = sink::time_zone_problem()
@@ -206,11 +241,11 @@ impl<'a> Run<'a> {
     /// Reads one input to its end, or to where it is damaged.
     fn read(
         &mut self,
-        input: &Input,
+        input: &Origin<'_>,
+        streams: bool,
         reader: &mut Reader,
         became: &mut Progressed,
     ) -> Result<(), Halted> {
-        let streams = input.length().is_none();
         loop {
             if streams && !reader.has_next() {
                 // The next packet may be long in coming.
@@ -225,6 +260,12 @@ impl<'a> Run<'a> {
                     break;
                 }
             }
+            if (streams || reader.packets().is_multiple_of(LOOK_EVERY)) && self.stop.is_wanted() {
+                let problem = format!("stopped by a signal after packet {}", reader.packets());
+                self.notes.problem(format_args!("{}: {problem}", input.name));
+                became.problem = Some(problem);
+                break;
+            }
             if reader.packets().is_multiple_of(LOOK_EVERY) {
                 let bytes = self.done + reader.bytes_read();
                 let connections = self.workers.as_ref().map_or(0, Workers::connections);
@@ -235,7 +276,8 @@ impl<'a> Run<'a> {
     }
 
     /// Takes one packet through the filter and the intake to the workers.
-    fn take(&mut self, input: &Input, packet: &Packet<'_>) -> Result<(), Halted> {
+    #[inline]
+    pub(crate) fn take(&mut self, input: &Origin<'_>, packet: &Packet<'_>) -> Result<(), Halted> {
         let Some(link) = packet.link.filter(|link| link.is_known()) else {
             self.set_aside_unknown(input, packet);
             return Ok(());
@@ -243,7 +285,7 @@ impl<'a> Run<'a> {
         if self.filter.is_some() && !self.passes(input, packet, link) {
             return Ok(());
         }
-        let file = u32::try_from(input.number()).unwrap_or(u32::MAX);
+        let file = u32::try_from(input.number).unwrap_or(u32::MAX);
         if packet.has_time {
             self.clock = packet.time.again();
         }
@@ -254,14 +296,14 @@ impl<'a> Run<'a> {
         if self.notes.is_verbose()
             && let Some(dropped) = self.intake.take_dropped()
         {
-            let (name, number) = (input.name(), packet.number);
+            let (name, number) = (&input.name, packet.number);
             self.notes.detail(|| format!("{name}: packet {number}: {dropped}"));
         }
         Ok(())
     }
 
     /// Does the filter let a packet pass? If not, it is set aside.
-    fn passes(&mut self, input: &Input, packet: &Packet<'_>, link: LinkType) -> bool {
+    fn passes(&mut self, input: &Origin<'_>, packet: &Packet<'_>, link: LinkType) -> bool {
         let Some(filter) = &mut self.filter else { return true };
         match filter.matches(link, packet.bytes, packet.wire_len) {
             Verdict::Match => true,
@@ -271,8 +313,8 @@ impl<'a> Run<'a> {
             }
             Verdict::Undefined => {
                 self.intake.set_aside(Reason::FilterUndefined);
-                let (name, number) = (input.name(), packet.number);
-                self.notes.unusable(input.number(), Some(link), || {
+                let (name, number) = (&input.name, packet.number);
+                self.notes.unusable(input.number, Some(link), || {
                     format!(
                         "{name}: packet {number}: the filter has no meaning for link type {link}; \
                          packets of this type are set aside"
@@ -284,14 +326,14 @@ impl<'a> Run<'a> {
     }
 
     /// A packet whose link type nobody knows.
-    fn set_aside_unknown(&mut self, input: &Input, packet: &Packet<'_>) {
-        let (name, number) = (input.name(), packet.number);
+    fn set_aside_unknown(&mut self, input: &Origin<'_>, packet: &Packet<'_>) {
+        let (name, number) = (&input.name, packet.number);
         let reason = match packet.link {
             Some(_) => Reason::UnknownLink,
             None => Reason::UnknownInterface,
         };
         self.intake.set_aside(reason);
-        self.notes.unusable(input.number(), packet.link, || match packet.link {
+        self.notes.unusable(input.number, packet.link, || match packet.link {
             Some(link) => format!(
                 "{name}: packet {number}: link type {link} is not known; its packets are set aside"
             ),
@@ -307,16 +349,16 @@ impl<'a> Run<'a> {
     fn report(
         &self,
         sums: &Done,
-        mut inputs: Vec<(&'a Input, Progressed)>,
+        mut inputs: Vec<(Origin<'a>, Progressed)>,
         started: Instant,
         aloud: bool,
     ) -> anyhow::Result<Status> {
-        inputs.sort_by_key(|(input, _)| input.number());
+        inputs.sort_by_key(|(input, _)| input.number);
         let listed: Vec<InputSummary<'_>> = inputs
             .iter()
             .map(|(input, became)| InputSummary {
-                number: u32::try_from(input.number()).unwrap_or(u32::MAX),
-                path: input.path(),
+                number: u32::try_from(input.number).unwrap_or(u32::MAX),
+                path: input.path,
                 packets: became.packets,
                 bytes: became.bytes,
                 problem: became.problem.as_deref(),

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
 use std::thread::{Builder, JoinHandle};
+use wire::Timestamp;
 
 /// Batches that wait for a worker: enough to bridge its writing a file, few enough that the blocks which
 /// they keep are a few MiB.
@@ -75,6 +76,15 @@ impl Workers {
         match self {
             Self::Here(crew) => crew.flush(),
             Self::Threads(threads) => threads.send_all(),
+        }
+    }
+
+    /// It is `now`, and packets may be long in coming: ends connections that were silent for too long. With
+    /// `write`, what has waited for long to be written is.
+    pub(crate) fn tell_time(&mut self, now: Timestamp, write: bool) -> Result<(), Halted> {
+        match self {
+            Self::Here(crew) => crew.tell_time(now, write),
+            Self::Threads(threads) => threads.tell_time(now, write),
         }
     }
 
@@ -152,6 +162,15 @@ impl Crew {
         self.output.flush().or_else(|error| self.fail(error))
     }
 
+    fn tell_time(&mut self, now: Timestamp, write: bool) -> Result<(), Halted> {
+        if self.failed.is_some() {
+            return Err(Halted);
+        }
+        let told = self.shards.handle_timeout(now, &mut self.output);
+        let written = if write { self.output.write_waiting() } else { Ok(()) };
+        told.and(written).or_else(|error| self.fail(error))
+    }
+
     /// Closes the connections and writes what is held.
     fn finish(mut self) -> (Shards<u32>, Result<(), SinkError>) {
         let written = match self.failed.take() {
@@ -182,10 +201,17 @@ pub(crate) struct Threads {
     halted: Arc<AtomicBool>,
 }
 
+/// What a worker is sent.
+enum Message {
+    Batch(Batch<Block>),
+    /// What time it is, and whether what waits is to be written.
+    Time(Timestamp, bool),
+}
+
 /// A worker as the thread that reads sees it.
 struct Remote {
     batch: Batch<Block>,
-    sender: SyncSender<Batch<Block>>,
+    sender: SyncSender<Message>,
     connections: Arc<AtomicUsize>,
     thread: JoinHandle<(Shards<u32>, Result<(), SinkError>)>,
 }
@@ -227,10 +253,17 @@ impl Threads {
         }
         let next = self.returned.try_recv().unwrap_or_default();
         let batch = std::mem::replace(&mut crew.batch, next);
-        if self.halted.load(Ordering::Relaxed) || crew.sender.send(batch).is_err() {
+        if self.halted.load(Ordering::Relaxed) || crew.sender.send(Message::Batch(batch)).is_err() {
             return Err(Halted);
         }
         Ok(())
+    }
+
+    fn tell_time(&mut self, now: Timestamp, write: bool) -> Result<(), Halted> {
+        self.send_all()?;
+        let told = |crew: &Remote| crew.sender.send(Message::Time(now, write)).is_ok();
+        let halted = self.halted.load(Ordering::Relaxed);
+        if !halted && self.crews.iter().all(told) { Ok(()) } else { Err(Halted) }
     }
 
     fn send_all(&mut self) -> Result<(), Halted> {
@@ -252,32 +285,39 @@ impl Threads {
 /// What a worker's thread does until the input has ended.
 fn work(
     mut crew: Crew,
-    batches: &Receiver<Batch<Block>>,
+    messages: &Receiver<Message>,
     returns: &Sender<Batch<Block>>,
     connections: &AtomicUsize,
     halted: &AtomicBool,
 ) -> (Shards<u32>, Result<(), SinkError>) {
-    while let Some(mut batch) = next(batches, &mut crew) {
-        if crew.handle(&batch).is_err() {
+    while let Some(message) = next(messages, &mut crew) {
+        let done = match message {
+            Message::Batch(mut batch) => {
+                let done = crew.handle(&batch);
+                batch.clear();
+                // Where nobody takes it back, the run is over.
+                let _ = returns.send(batch);
+                done
+            }
+            Message::Time(now, write) => crew.tell_time(now, write),
+        };
+        if done.is_err() {
             halted.store(true, Ordering::Relaxed);
         }
-        batch.clear();
         connections.store(crew.shards.connections(), Ordering::Relaxed);
-        // Where nobody takes it back, the run is over.
-        let _ = returns.send(batch);
     }
     crew.finish()
 }
 
-/// The next batch. Where it must be waited for, what others could use is passed on before.
-fn next(batches: &Receiver<Batch<Block>>, crew: &mut Crew) -> Option<Batch<Block>> {
-    match batches.try_recv() {
-        Ok(batch) => Some(batch),
+/// The next message. Where it must be waited for, what others could use is passed on before.
+fn next(messages: &Receiver<Message>, crew: &mut Crew) -> Option<Message> {
+    match messages.try_recv() {
+        Ok(message) => Some(message),
         Err(TryRecvError::Disconnected) => None,
         Err(TryRecvError::Empty) => {
             // What this fails with is kept by the crew.
             let _ = crew.flush();
-            batches.recv().ok()
+            messages.recv().ok()
         }
     }
 }

@@ -58,6 +58,14 @@ impl FileSink {
         self.store.write_leaving()
     }
 
+    /// Writes the bytes that waited when this was called the last time and still do.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn write_waiting(&mut self) -> Result<(), SinkError> {
+        self.store.write_waiting()
+    }
+
     /// Writes what is held of connections that are not over and closes all files.
     ///
     /// # Errors

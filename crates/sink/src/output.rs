@@ -136,6 +136,19 @@ impl Output {
         }
     }
 
+    /// Writes the bytes of connections that waited when this was called the last time and still do. To be
+    /// called now and then while an input goes on, so that others see what came.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write_waiting(&mut self) -> Result<(), SinkError> {
+        match self {
+            Self::Console(console) => console.flush(),
+            Self::Files(files) => files.write_waiting(),
+            Self::Null(_) => Ok(()),
+        }
+    }
+
     /// Writes all that is held back. To be called when all connections are closed, or when the run
     /// stops early and what came is to be kept.
     ///

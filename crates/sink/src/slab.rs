@@ -35,6 +35,11 @@ impl<T: Default> Slab<T> {
         number
     }
 
+    /// All that there are, with their numbers; where one was taken out, the default.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (u32, &mut T)> {
+        self.pages.iter_mut().flatten().enumerate().map(|(number, item)| (number as u32, item))
+    }
+
     /// Takes out what is kept at `number`.
     pub(crate) fn remove(&mut self, number: u32) -> T {
         self.free.push(number);

@@ -47,6 +47,8 @@ struct Stream {
     name: Box<str>,
     buffer: Buffer,
     file: Option<File>,
+    /// Were there bytes in the buffer when it was last asked what waits?
+    waited: bool,
 }
 
 impl Stream {
@@ -160,6 +162,20 @@ impl Store {
         self.leave(Leaving { name, bytes: bytes.into(), file: None, created: false })
     }
 
+    /// Writes the bytes that waited when this was called the last time and still do, so that none waits for
+    /// longer than twice the time between two calls.
+    pub(crate) fn write_waiting(&mut self) -> Result<(), SinkError> {
+        let mut due = Vec::new();
+        for (id, stream) in self.streams.iter_mut() {
+            let waits = !stream.buffer.is_empty();
+            if std::mem::replace(&mut stream.waited, waits) && waits {
+                due.push(id);
+            }
+        }
+        due.into_iter().try_for_each(|id| self.write_out(id))?;
+        self.write_leaving()
+    }
+
     /// Writes everything and closes all files. What can be written is, whatever fails, until there is
     /// no room for anything; the first failure is told.
     pub(crate) fn finish(&mut self) -> Result<(), SinkError> {
@@ -179,7 +195,8 @@ impl Store {
         let mut id = self.slots.streams(slot)[index];
         if id == NONE {
             let (name, buffer) = (name(), Buffer::default());
-            let stream = Stream { slot, index: u8::from(index == 1), name, buffer, file: None };
+            let index_of = u8::from(index == 1);
+            let stream = Stream { slot, index: index_of, name, buffer, file: None, waited: false };
             self.held += stream.cost();
             id = self.streams.insert(stream);
             self.slots.set_stream(slot, index, id);
@@ -236,6 +253,7 @@ impl Store {
             Some(file) => stream.buffer.write_to(file),
             None => Ok(()),
         };
+        stream.waited = false;
         self.held -= stream.buffer.capacity();
         self.pool.take_back(&mut stream.buffer);
         written.map_err(|e| self.failed("write", &self.streams[id].name, e))
@@ -318,6 +336,28 @@ mod tests {
         store.remove(slot).unwrap();
         store.write_leaving().unwrap();
         assert_eq!(contents(dir.path())["a"], b"one two, late");
+    }
+
+    #[test]
+    fn what_waits_for_long_is_written_and_its_file_stays_open() {
+        let dir = TempDir::new().unwrap();
+        let mut store = store(&dir, 9, 1 << 20);
+        let slots = [0, 1].map(|n| store.insert(n));
+        append(&mut store, slots[0], "a", b"one ");
+        store.write_waiting().unwrap();
+        append(&mut store, slots[1], "b", b"later");
+        assert!(contents(dir.path()).is_empty(), "not yet");
+        store.write_waiting().unwrap();
+        let files = contents(dir.path());
+        assert_eq!((files.len(), &files["a"][..]), (1, &b"one "[..]));
+        append(&mut store, slots[0], "a", b"two");
+        store.write_waiting().unwrap();
+        assert_eq!(contents(dir.path())["b"], b"later");
+        assert_eq!(contents(dir.path())["a"], b"one ");
+        store.write_waiting().unwrap();
+        assert_eq!((&contents(dir.path())["a"][..], store.open.len()), (&b"one two"[..], 2));
+        store.finish().unwrap();
+        assert_eq!(store.held, 0);
     }
 
     #[test]

@@ -167,3 +167,39 @@ fn packets_without_time_take_that_of_the_packet_before_them_in_the_run() {
     ];
     assert_eq!(times, want, "the file without times keeps its place, and has the time before it");
 }
+
+/// The first signal is a wish, heeded after the packet at hand; what came is written.
+#[cfg(unix)]
+#[test]
+fn a_signal_stops_the_reading_and_what_came_is_written() {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+    let frame = |data: &str| udp("10.0.0.1:1", "10.0.0.2:2", data);
+    let bytes = Capture::all(["one ", "two ", "three"].map(frame), 9).pcap();
+    // A file header, and records of like length.
+    let record = 16 + frame("one ").len();
+    let (first, rest) = bytes.split_at(24 + record);
+    let place = Place::new();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_pcap2conn"))
+        .args(["-r", "-", "-o", "out", "--verbose"])
+        .current_dir(place.path("."))
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut input = child.stdin.take().expect("it is piped");
+    input.write_all(first).expect("it reads");
+    // The directory is there when the signal is watched for.
+    while !place.path("out").exists() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("it runs");
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    input.write_all(&rest[..record]).expect("it reads");
+    let outcome = child.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&outcome.stderr);
+    assert_eq!(outcome.status.code(), Some(3), "{said}");
+    assert!(said.contains("standard input: stopped by a signal after packet 2"), "{said}");
+    assert_eq!(place.files("out").into_values().collect::<Vec<_>>(), ["one two "]);
+}

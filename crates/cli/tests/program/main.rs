@@ -19,6 +19,8 @@ mod filter;
 mod gaps;
 mod inputs;
 mod json_lines;
+#[cfg(all(target_os = "linux", feature = "libpcap"))]
+mod live;
 mod metadata;
 mod names;
 mod options;

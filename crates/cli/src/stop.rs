@@ -1,0 +1,37 @@
+//! The wish to stop, by a signal.
+
+use signal_hook::consts::TERM_SIGNALS;
+use signal_hook::flag;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The exit status after a second signal, as a shell has it after SIGINT.
+const AT_ONCE: i32 = 130;
+
+/// Was the program asked to stop?
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// From now on, the first SIGINT, SIGTERM or SIGQUIT is a wish to stop, to be asked for; the second ends
+    /// the program at once.
+    ///
+    /// # Errors
+    /// The system does not allow it.
+    pub(crate) fn watch() -> io::Result<Self> {
+        let stop = Self::default();
+        for &signal in TERM_SIGNALS {
+            // In this order: the first one finds the wish not there yet.
+            flag::register_conditional_shutdown(signal, AT_ONCE, stop.0.clone())?;
+            flag::register(signal, stop.0.clone())?;
+        }
+        Ok(stop)
+    }
+
+    /// Was it?
+    #[inline]
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
