@@ -276,7 +276,7 @@ impl<'a> Run<'a> {
     }
 
     /// Takes one packet through the filter and the intake to the workers.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take(&mut self, input: &Origin<'_>, packet: &Packet<'_>) -> Result<(), Halted> {
         let Some(link) = packet.link.filter(|link| link.is_known()) else {
             self.set_aside_unknown(input, packet);

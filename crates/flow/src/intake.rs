@@ -34,7 +34,7 @@ impl Intake {
     ///
     /// # Errors
     /// Those of `take`; what comes after is left out.
-    #[inline]
+    #[inline(always)]
     pub fn handle<E>(
         &mut self,
         source: Source,

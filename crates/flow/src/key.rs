@@ -55,7 +55,7 @@ impl FlowKey {
     /// that the source has in it. The VLANs tell flows apart.
     ///
     /// The lower end comes first, so that both directions have the same key.
-    #[inline]
+    #[inline(always)]
     pub fn between(protocol: u8, ends: Ends, ports: [u16; 2], vlans: VlanIds) -> (Self, usize) {
         let [from, to] = ports;
         match ends {

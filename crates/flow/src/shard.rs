@@ -13,7 +13,7 @@ use crate::{
 };
 use std::borrow::Borrow;
 use std::collections::{BTreeSet, VecDeque};
-use wire::{Body, Payload, Segment, TcpFlags, protocol};
+use wire::{Body, Payload, Segment, TcpFlags};
 
 /// How many connections of a shard that are over stay awake for a while.
 const FRESH: usize = 4;
@@ -243,7 +243,7 @@ impl<H: Copy> Shard<H> {
         let Live { entry, tcp, index } = live;
         let index = *index;
         if !tcp.is_next(arrival.from, segment)
-            || self.config.timeouts.is_some_and(|timeouts| {
+            || self.config.timeouts.as_ref().is_some_and(|timeouts| {
                 entry.was_idle(arrival.source.time, timeouts.of(tcp.phase()))
             })
         {
@@ -430,10 +430,12 @@ impl<H: Copy> Shard<H> {
         arrival: &Arrival<'_>,
         sink: &mut S,
     ) -> Result<Option<u32>, S::Error> {
-        let Some((index, timeouts)) = known.zip(self.config.timeouts) else { return Ok(known) };
+        let (Some(index), Some(timeouts)) = (known, &self.config.timeouts) else {
+            return Ok(known);
+        };
         self.table.wake(index);
         let Some((entry, tcp)) = self.table.awake(index) else { return Ok(None) };
-        let idle = timeout(&timeouts, entry, tcp.as_deref());
+        let idle = timeout(timeouts, entry, tcp.as_deref());
         if !entry.was_idle(arrival.source.time, idle) {
             return Ok(known);
         }
@@ -465,14 +467,10 @@ impl<H: Copy> Shard<H> {
         }
         let connection = Connection::new(arrival.key, initiator, arrival.source);
         self.totals.connections[usize::from(connection.protocol())] += 1;
-        let wait = self.told_time().map(|timeouts| match connection.protocol() {
-            protocol::TCP => timeouts.half_open,
-            other => timeouts.of_messages(other),
-        });
         let handle = sink.opened(&connection)?;
         let index = self.table.insert(connection, arrival.hash, arrival.serial, handle, first);
-        if let Some(wait) = wait {
-            self.timers.add(index, arrival.serial, arrival.source.time, wait);
+        if self.config.timeouts.is_some() {
+            self.look_after_new(index, arrival);
         }
         Ok(index)
     }

@@ -3,9 +3,9 @@
 use crate::entry::Entry;
 use crate::shard::{Shard, outlet};
 use crate::tcp::Tcp;
-use crate::{Ended, Sink, Source, Timeouts};
+use crate::{Arrival, Ended, Sink, Source, Timeouts};
 use std::time::Duration;
-use wire::Timestamp;
+use wire::{Timestamp, protocol};
 
 impl<H: Copy> Shard<H> {
     /// It is `now`, and no packet may come for long: ends the connections that were silent for too long, and
@@ -34,7 +34,22 @@ impl<H: Copy> Shard<H> {
     /// The timeouts, where time is told.
     #[inline]
     pub(crate) fn told_time(&self) -> Option<Timeouts> {
-        self.config.timeouts.filter(|timeouts| timeouts.quiet.is_some())
+        // No copy where there are none: most packets come from files.
+        match &self.config.timeouts {
+            Some(timeouts) if timeouts.quiet.is_some() => Some(*timeouts),
+            _ => None,
+        }
+    }
+
+    /// A new connection is to be looked at when it was silent for too long.
+    #[cold]
+    pub(crate) fn look_after_new(&mut self, index: u32, arrival: &Arrival<'_>) {
+        let Some(timeouts) = self.told_time() else { return };
+        let wait = match arrival.key.protocol() {
+            protocol::TCP => timeouts.half_open,
+            other => timeouts.of_messages(other),
+        };
+        self.timers.add(index, arrival.serial, arrival.source.time, wait);
     }
 
     /// A connection is to be looked at when it was silent for so long.
