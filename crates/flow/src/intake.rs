@@ -44,12 +44,8 @@ impl Intake {
         self.unpacker.begin();
         match wire::decode_plain(frame) {
             Some(plain) => take(&self.unpacker.arrival(source, 1, &plain.datagram())),
-            // A copy and numbers: what is lent out, or larger than two numbers, stands in memory, and all who
-            // need it then wait for it to be written.
-            None => {
-                let (time, place) = source.to_raw();
-                self.handle_any(time, place, &Frame { ..*frame }, &mut take)
-            }
+            // A copy: what is lent out stands in memory.
+            None => self.handle_any(source.again(), &Frame { ..*frame }, &mut take),
         }
     }
 
@@ -57,12 +53,10 @@ impl Intake {
     #[inline(never)]
     fn handle_any<E>(
         &mut self,
-        time: (i64, u32),
-        place: u64,
+        source: Source,
         frame: &Frame<'_>,
         take: &mut impl FnMut(&Arrival<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let source = Source::from_raw(time, place);
         let first = match wire::decode_within(frame, self.unpacker.max_headers) {
             Ok(Decoded::LinkFragment(fragment)) => self.handle_link_fragment(source, &fragment),
             decoded => self.unpacker.unpack(source, 1, decoded, None),

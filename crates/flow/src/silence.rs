@@ -20,6 +20,8 @@ impl<H: Copy> Shard<H> {
         sink: &mut S,
     ) -> Result<(), S::Error> {
         let Some(timeouts) = self.told_time() else { return Ok(()) };
+        let table = &self.table;
+        self.timers.tidy(table.len(), |due| table.opened(due.index) == due.opened);
         self.give_up_waiting(now, timeouts.quiet.unwrap_or_default(), sink)?;
         // Whoever is looked at may be due again at once, at the ends of time.
         for due in self.timers.all_due(now) {

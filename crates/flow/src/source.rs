@@ -43,17 +43,6 @@ impl Source {
         Self { time, place: Place(place) }
     }
 
-    /// All there is of it, to be passed on in registers: the time, and where the packet is.
-    #[inline(always)]
-    pub(crate) fn to_raw(self) -> ((i64, u32), u64) {
-        (self.time.to_raw(), self.place.0)
-    }
-
-    /// What [`Self::to_raw`] gave.
-    pub(crate) fn from_raw(time: (i64, u32), place: u64) -> Self {
-        Self { time: Timestamp::from_raw(time), place: Place(place) }
-    }
-
     /// The packet's number in its file, from 1, as Wireshark counts.
     #[inline]
     pub fn number(self) -> u64 {

@@ -117,6 +117,14 @@ impl Timers {
         due
     }
 
+    /// Forgets those for which `is_wanted` does not hold, where they are many more than `connections`: one that
+    /// ended for another reason leaves its entries behind, and a flood of such must not fill memory.
+    pub(crate) fn tidy(&mut self, connections: usize, is_wanted: impl Fn(&Due) -> bool) {
+        if self.0.len() > 4 * connections + 1024 {
+            self.0.retain(|Reverse(due)| is_wanted(due));
+        }
+    }
+
     /// Forgets all.
     pub(crate) fn clear(&mut self) {
         self.0.clear();
@@ -130,6 +138,18 @@ fn millis(time: Timestamp) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn those_that_nobody_wants_are_forgotten_when_they_are_many() {
+        let mut timers = Timers::default();
+        let now = Timestamp::new(5, 0);
+        (0..2000).for_each(|n| timers.add(n, 1, now, Duration::from_secs(n.into())));
+        timers.tidy(500, |_| false);
+        assert_eq!(timers.0.len(), 2000);
+        timers.tidy(100, |due| due.index >= 1990);
+        assert_eq!(timers.0.len(), 10);
+        assert_eq!(timers.all_due(Timestamp::new(1 << 40, 0))[0].index, 1990);
+    }
 
     #[test]
     fn who_is_due_comes_in_the_order_of_time_and_once() {

@@ -48,18 +48,6 @@ impl Timestamp {
         Self { secs, nanos }
     }
 
-    /// All there is of it, to be passed on in registers.
-    #[inline(always)]
-    pub fn to_raw(self) -> (i64, u32) {
-        (self.secs, self.nanos)
-    }
-
-    /// What [`Self::to_raw`] gave.
-    #[inline(always)]
-    pub fn from_raw((secs, nanos): (i64, u32)) -> Self {
-        Self { secs, nanos }
-    }
-
     /// Whole seconds since the epoch, rounded down; negative before 1970.
     pub fn secs(self) -> i64 {
         self.secs
