@@ -36,6 +36,7 @@ mod live;
 mod oracle;
 mod packet;
 mod reader;
+mod record;
 #[cfg(test)]
 mod testing;
 mod window;
@@ -47,3 +48,4 @@ pub use inputs::{Input, Inputs, InputsError, Order};
 pub use live::{Interface, Live, LiveConfig, LiveError, LiveStats, interfaces};
 pub use packet::Packet;
 pub use reader::Reader;
+pub use record::{Failed, RecordConfig, RecordError, Recorder, Rotation};

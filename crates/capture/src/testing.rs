@@ -1,6 +1,6 @@
 //! Builders of capture files for tests.
 
-use crate::{Packet, ReadError, Reader};
+use crate::{Block, Packet, ReadError, Reader};
 use std::io::{self, Cursor, Read};
 use wire::{LinkType, Timestamp};
 
@@ -261,5 +261,20 @@ impl PcapngFile {
 
     pub(crate) fn bytes(&self) -> Vec<u8> {
         self.out.bytes.clone()
+    }
+}
+
+/// A packet as a live capture gives it: all bytes of a block, at so many seconds and 5 ns.
+pub(crate) fn live_packet(secs: i64, block: &Block) -> Packet<'_> {
+    Packet {
+        link: Some(LinkType::ETHERNET),
+        interface: 0,
+        time: Timestamp::fine(secs, 5),
+        has_time: true,
+        bytes: block.bytes(),
+        wire_len: block.bytes().len() as u32,
+        number: 1,
+        offset: 0,
+        block,
     }
 }

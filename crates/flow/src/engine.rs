@@ -1,6 +1,6 @@
 //! The engine: one intake and all the shards, in one thread.
 
-use crate::{Books, Config, Intake, Reason, Shards, Sink, Source, Totals};
+use crate::{Books, Census, Config, Intake, Reason, Shards, Sink, Source, Totals};
 use wire::{Dropped, Frame, Timestamp};
 
 /// Follows the connections of a stream of frames.
@@ -67,6 +67,11 @@ impl<H: Copy> Engine<H> {
     /// Connections held now, those that linger included.
     pub fn connections(&self) -> usize {
         self.shards.connections()
+    }
+
+    /// Looks at every connection: see [`Shard::census`](crate::Shard::census).
+    pub fn census(&self) -> Census {
+        self.shards.census()
     }
 
     /// What became of every packet so far.

@@ -7,7 +7,8 @@ use crate::{Books, Config, Limit, Reason, Source, Totals};
 use wire::{Decoded, Dropped, Frame, Layer, LinkFragment};
 
 /// Turns frames into datagrams for the shards. There is one of it in a run: fragments name no port, so
-/// they cannot be shared out before they are whole.
+/// they cannot be shared out before they are whole. Where something else shares frames out, there
+/// [can be several](Self::part), each of which sees the fragments that came to it.
 #[derive(Debug)]
 pub struct Intake {
     unpacker: Unpacker,
@@ -17,7 +18,12 @@ pub struct Intake {
 impl Intake {
     /// One that holds at most as many bytes of fragments as `config` allows.
     pub fn new(config: &Config) -> Self {
-        Self { unpacker: Unpacker::new(config), msdus: Msdus::default() }
+        Self::part(config, 0, 1)
+    }
+
+    /// The one with number `part` of `of`, which together feed the same shards.
+    pub fn part(config: &Config, part: u64, of: u64) -> Self {
+        Self { unpacker: Unpacker::part(config, part, of), msdus: Msdus::default() }
     }
 
     /// A frame was read that is not to be looked into.

@@ -86,6 +86,11 @@ impl<H: Copy> Shard<H> {
         self.table.len()
     }
 
+    /// Bytes held out of order, bookkeeping included.
+    pub(crate) fn buffered(&self) -> usize {
+        self.buffered
+    }
+
     /// Takes in a datagram.
     ///
     /// # Errors

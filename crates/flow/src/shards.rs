@@ -1,6 +1,6 @@
 //! Several shards: all of a run's, or those of one worker.
 
-use crate::{Arrival, Batch, Books, Config, Opened, SHARDS, Shard, Sink, Totals};
+use crate::{Arrival, Batch, Books, Census, Config, Opened, SHARDS, Shard, Sink, Totals};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use wire::Timestamp;
@@ -100,6 +100,13 @@ impl<H: Copy> Shards<H> {
     /// Connections held now, those that linger included.
     pub fn connections(&self) -> usize {
         self.shards.iter().map(Shard::connections).sum()
+    }
+
+    /// Looks at every connection: see [`Shard::census`].
+    pub fn census(&self) -> Census {
+        let mut census = Census::default();
+        self.shards.iter().for_each(|shard| census += &shard.census());
+        census
     }
 
     /// Adds what became of the packets that came here, and the sums over the connections.

@@ -184,6 +184,29 @@ impl<H: Copy> Table<H> {
         Some((entry, tcp))
     }
 
+    /// Looks at each connection, awake or not, with the list that it is in.
+    pub(crate) fn for_each(&self, mut look: impl FnMut(List, &Entry<H>, Option<&Tcp>)) {
+        for (index, slot) in self.slots.iter() {
+            match slot.place {
+                Place::Tcp => {
+                    if let Some(live) = self.tcps.get(slot.number) {
+                        look(slot.list, &live.entry, Some(&live.tcp));
+                    }
+                }
+                Place::Message => {
+                    if let Some(entry) = self.messages.get(slot.number) {
+                        look(slot.list, entry, None);
+                    }
+                }
+                Place::Short | Place::Asleep(_) => {
+                    if let Some((entry, tcp)) = self.recall(index) {
+                        look(slot.list, &entry, tcp.as_ref());
+                    }
+                }
+            }
+        }
+    }
+
     /// What is known of a connection that sleeps and is to be closed.
     pub(crate) fn recall_last(&self, index: u32) -> Option<(Entry<H>, Last<Box<Tcp>>)> {
         let slot = self.slots.get(index)?;

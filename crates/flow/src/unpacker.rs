@@ -20,6 +20,8 @@ pub(crate) struct Unpacker {
     pub(crate) further: Further,
     /// Datagrams so far. Each has a number of its own, though one frame may bring several.
     serial: u64,
+    /// By how much they differ: where others take apart other frames of a run, theirs lie in between.
+    step: u64,
     vlan_keys: bool,
     pub(crate) max_headers: usize,
 }
@@ -46,14 +48,16 @@ impl Accounts {
 }
 
 impl Unpacker {
-    /// One that holds at most as many bytes of IP fragments as `config` allows.
-    pub(crate) fn new(config: &Config) -> Self {
+    /// One of so many that together hold at most as many bytes of IP fragments as `config` allows.
+    pub(crate) fn part(config: &Config, part: u64, of: u64) -> Self {
         let limits = &config.limits;
+        let fragments = limits.fragments / usize::try_from(of.max(1)).unwrap_or(usize::MAX);
         Self {
             accounts: Accounts::default(),
-            defragmenter: Defragmenter::new(limits.fragments, limits.fragment_wait),
+            defragmenter: Defragmenter::new(fragments, limits.fragment_wait),
             further: Further::default(),
-            serial: 0,
+            serial: part,
+            step: of,
             vlan_keys: config.vlan_keys,
             max_headers: limits.headers,
         }
@@ -75,7 +79,7 @@ impl Unpacker {
         frames: u64,
         datagram: &Datagram<'a>,
     ) -> Arrival<'a> {
-        self.serial += 1;
+        self.serial += self.step;
         Arrival::new(source, self.serial, frames, datagram)
     }
 
@@ -111,7 +115,7 @@ impl Unpacker {
                 let headers = self.max_headers;
                 let datagram =
                     reassembled(&self.defragmenter, &mut self.accounts, &whole, headers)?;
-                self.serial += 1;
+                self.serial += self.step;
                 let arrival = Arrival::new(source, self.serial, whole.frames, &datagram);
                 Some(self.further.keep_later(runs(self.defragmenter.whole(), arrival)))
             }
@@ -162,11 +166,11 @@ impl Unpacker {
     /// Keeps what comes out of a fragment.
     fn keep_completed(&mut self, source: Source, frames: u64, fragment: &Fragment<'_>) {
         let Some(whole) = self.add_fragment(source, frames, fragment) else { return };
-        let Self { accounts, defragmenter, further, serial, max_headers, .. } = self;
+        let Self { accounts, defragmenter, further, serial, step, max_headers, .. } = self;
         let Some(datagram) = reassembled(defragmenter, accounts, &whole, *max_headers) else {
             return;
         };
-        *serial += 1;
+        *serial += *step;
         let arrival = Arrival::new(source, *serial, whole.frames, &datagram);
         let (first, later) = runs(defragmenter.whole(), arrival);
         further.keep(&first);

@@ -1,6 +1,7 @@
 //! What holds in every run, whatever the packets were.
 
 use super::record::{Event, Heard, Played};
+use flow::Engine;
 use flow::{Config, FlowKey, Limit, Overlap, Reason, Report, SHARDS, SideStats, Totals};
 use std::collections::HashMap;
 
@@ -17,6 +18,29 @@ pub(super) fn check(played: &Played, config: &Config) {
     memory(&played.heard, &reports, config);
     let connections = (config.limits.connections / SHARDS).max(1) * SHARDS;
     assert!(played.most_connections <= connections, "too many connections were held");
+}
+
+/// What is said of the connections that are held, and of those that are over, is what was heard so far.
+pub(super) fn check_census(engine: &Engine<usize>, heard: &[Heard]) {
+    let (census, totals) = (engine.census(), engine.totals());
+    let tcp = census.half_open + census.established + census.closing + census.lingering;
+    assert_eq!(tcp + census.udp + census.other, engine.connections() as u64);
+    let (mut told, mut said) = (SideStats::default(), totals.sides);
+    for heard in heard {
+        match &heard.event {
+            Event::Data { bytes, .. } => {
+                (told.chunks, told.bytes) = (told.chunks + 1, told.bytes + bytes.len() as u64);
+            }
+            Event::Gap { len, .. } => {
+                (told.gaps, told.missing) = (told.gaps + 1, told.missing + len)
+            }
+            _ => {}
+        }
+    }
+    said += &census.sides;
+    let out = |of: &SideStats| (of.chunks, of.bytes, of.missing, of.gaps);
+    assert_eq!(out(&said), out(&told), "a census says otherwise than the events");
+    assert_eq!(said.packets, engine.books().assigned(), "packets of a census");
 }
 
 /// Every connection is opened once, first, and closed once, last. Their reports.

@@ -3,8 +3,8 @@
 use super::talk::{A, B, Packet, Talk, What};
 use super::{frame, invariants};
 use flow::{
-    Began, Books, Chunk, Config, Conflict, Connection, Ended, Endpoint, Engine, Gap, Limit, Reason,
-    Report, Side, SideStats, Sink, Source, Totals,
+    Began, Books, Census, Chunk, Config, Conflict, Connection, Ended, Endpoint, Engine, Gap, Limit,
+    Reason, Report, Side, SideStats, Sink, Source, Totals,
 };
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -250,6 +250,8 @@ pub(crate) struct Played {
     pub(crate) packets: u64,
     /// The numbers of what was no packet, but the time.
     pub(crate) ticks: Vec<u64>,
+    /// Of the moment before the end.
+    pub(crate) census: Census,
 }
 
 /// Runs a capture between two addresses, and checks what holds in every run.
@@ -279,13 +281,15 @@ pub(crate) fn play(packets: &[Packet], addrs: [IpAddr; 2], config: Config) -> Pl
         engine.handle_packet(source, &frame, &mut sink).expect("Infallible has no value");
         most_connections = most_connections.max(engine.connections());
     }
+    let census = engine.census();
+    invariants::check_census(&engine, &sink.heard);
     sink.at = END;
     engine.finish(&mut sink).expect("Infallible has no value");
     assert_eq!(engine.connections(), 0, "connections are left after the end");
     let Recorder { heard, .. } = sink;
     let (books, totals) = (engine.books(), engine.totals());
     let packets = (packets.len() - ticks.len()) as u64;
-    let played = Played { heard, books, totals, most_connections, packets, ticks };
+    let played = Played { heard, books, totals, most_connections, packets, ticks, census };
     invariants::check(&played, &config);
     played
 }

@@ -1,6 +1,6 @@
 //! What time does where somebody tells it, as in a live capture (rules 5, 6 and 8).
 
-use crate::common::{A, B, Talk};
+use crate::common::{A, B, Talk, play};
 use flow::{Config, Ended, Timeouts};
 use std::time::Duration;
 
@@ -40,6 +40,21 @@ fn connections_end_when_they_were_silent_for_as_long_as_their_state_allows() {
         assert_eq!(got.only().closed_at, quiet + 1, "{name}");
         assert_eq!(got.only().ended, ended, "{name}");
     }
+}
+
+#[test]
+fn a_census_says_where_connections_stand() {
+    let mut talk = Talk::open();
+    talk.lost(A, 3).data(A, "held").port(41_000).syn(A, 1000).syn_ack(B, 5000);
+    talk.port(42_000).syn(A, 1000).syn_ack(B, 5000).ack(A).fin(B);
+    talk.port(43_000).syn(A, 1000).syn_ack(B, 5000).ack(A).rst(A, "");
+    talk.port(44_000).datagram(A, "x").port(45_000).datagram(A, "y");
+    let addrs = [[10, 0, 0, 1].into(), [10, 0, 0, 2].into()];
+    let census = play(&talk.packets, addrs, live()).census;
+    let tcp = [census.half_open, census.established, census.closing, census.lingering];
+    assert_eq!((tcp, census.udp, census.other), ([1, 1, 1, 1], 2, 0));
+    assert!((128..2048).contains(&census.buffered), "{}", census.buffered);
+    assert_eq!(census.sides.bytes, 2);
 }
 
 #[test]
