@@ -24,7 +24,7 @@
 //! }
 //! # Ok::<(), capture::ReadError>(())
 //! ```
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod block;
 mod error;

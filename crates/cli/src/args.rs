@@ -1,6 +1,7 @@
 //! What was typed.
 
 use clap::{ArgAction, Parser, ValueEnum};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Turns packets into connections: every byte of every direction, in order.
@@ -38,56 +39,95 @@ pub(crate) struct Args {
     pub(crate) list_interfaces: bool,
 
     /// Bytes captured of each packet
-    #[arg(long, value_name = "BYTES", default_value_t = 262_144, help_heading = LIVE)]
+    #[arg(long, value_name = "BYTES", default_value_t = 262_144, requires = "interface", help_heading = LIVE)]
     pub(crate) snaplen: u32,
 
     /// The kernel's ring for packets that were not read yet, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 64, help_heading = LIVE)]
+    #[arg(long, value_name = "MIB", default_value_t = 64, requires = "interface", help_heading = LIVE)]
     pub(crate) buffer_size: usize,
 
     /// Only packets that are for this machine
-    #[arg(long, help_heading = LIVE)]
+    #[arg(long, requires = "interface", help_heading = LIVE)]
     pub(crate) no_promiscuous: bool,
 
     /// Stop after this time
-    #[arg(long, value_name = "SECONDS", help_heading = LIVE)]
+    #[arg(long, value_name = "SECONDS", requires = "interface", help_heading = LIVE)]
     pub(crate) duration: Option<u64>,
 
     /// Stop after so many packets
-    #[arg(long, value_name = "N", help_heading = LIVE)]
+    #[arg(long, value_name = "N", requires = "interface", help_heading = LIVE)]
     pub(crate) max_packets: Option<u64>,
 
     /// Stop after packets of so many bytes, as captured
-    #[arg(long, value_name = "N", help_heading = LIVE)]
+    #[arg(long, value_name = "N", requires = "interface", help_heading = LIVE)]
     pub(crate) max_bytes: Option<u64>,
 
     /// Bytes of connections that go on are written at the latest after this time
-    #[arg(long, value_name = "SECONDS", default_value_t = 2.0, help_heading = LIVE)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 2.0, requires = "interface", help_heading = LIVE)]
     pub(crate) flush_interval: f64,
 
     /// End a TCP connection that was silent for so long
-    #[arg(long, value_name = "SECONDS", default_value_t = 300, help_heading = LIVE)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, requires = "interface", help_heading = LIVE)]
     pub(crate) tcp_timeout: u64,
 
     /// The same, as long as its handshake is not complete
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, help_heading = LIVE)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, requires = "interface", help_heading = LIVE)]
     pub(crate) half_open_timeout: u64,
 
     /// The same, when one end has sent a FIN
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, help_heading = LIVE)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, requires = "interface", help_heading = LIVE)]
     pub(crate) closing_timeout: u64,
 
     /// Remember a TCP connection that is over for so long
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, help_heading = LIVE)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, requires = "interface", help_heading = LIVE)]
     pub(crate) linger: u64,
 
     /// End a UDP connection that was silent for so long
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, help_heading = LIVE)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, requires = "interface", help_heading = LIVE)]
     pub(crate) udp_timeout: u64,
 
     /// The same for other protocols
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, help_heading = LIVE)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, requires = "interface", help_heading = LIVE)]
     pub(crate) other_timeout: u64,
+
+    /// Rings, each with a thread that reads it; the kernel shares packets out by a hash of their addresses
+    /// and ports (PACKET_FANOUT). Fragments and tunnels are shared out by their outermost headers (Linux)
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "interface", help_heading = LIVE)]
+    pub(crate) rings: usize,
+
+    /// Record the packets as they were captured, too
+    #[arg(long, value_name = "FILE", requires = "interface", help_heading = LIVE)]
+    pub(crate) write_pcapng: Option<PathBuf>,
+
+    /// Go on with the next file before one would be larger; their names have a number and a time
+    #[arg(long, value_name = "MIB", requires = "write_pcapng", help_heading = LIVE)]
+    pub(crate) rotate_size: Option<usize>,
+
+    /// Go on with the next file when one began so long ago, by the times of packets
+    #[arg(long, value_name = "SECONDS", requires = "write_pcapng", help_heading = LIVE)]
+    pub(crate) rotate_time: Option<u64>,
+
+    /// Keep the newest N recorded files, and remove those before
+    #[arg(long, value_name = "N", requires = "write_pcapng", help_heading = LIVE)]
+    pub(crate) rotate_count: Option<usize>,
+
+    /// Become this user when the interface is open; directories and files that are made before belong to the
+    /// user (Unix)
+    #[arg(long, value_name = "USER", requires = "interface", help_heading = LIVE)]
+    pub(crate) relinquish_privileges: Option<String>,
+
+    /// See nothing of the file system but what is in this directory when the interface is open: all other
+    /// paths begin there (Unix)
+    #[arg(long, value_name = "DIR", requires = "interface", help_heading = LIVE)]
+    pub(crate) chroot: Option<PathBuf>,
+
+    /// Say on standard error now and then how it goes: packets, drops, connections
+    #[arg(long, value_name = "SECONDS", requires = "interface", help_heading = LIVE)]
+    pub(crate) stats_interval: Option<u64>,
+
+    /// Answer Prometheus at this address and port, which must be of this machine alone, as 127.0.0.1:9100
+    #[arg(long, value_name = "ADDR:PORT", requires = "interface", help_heading = LIVE)]
+    pub(crate) metrics: Option<SocketAddr>,
 
     /// Where files go; created when missing
     #[arg(short, long, value_name = "DIR", default_value = ".", help_heading = OUTPUT)]
@@ -192,6 +232,15 @@ pub(crate) struct Args {
     #[arg(long, value_name = "MIB", default_value_t = 64, help_heading = LIMITS)]
     pub(crate) write_buffer: usize,
 
+    /// Disk for the files of connections, in MiB. See --when-full
+    #[arg(long, value_name = "MIB", conflicts_with = "write_to_console", help_heading = LIMITS)]
+    pub(crate) max_disk: Option<usize>,
+
+    /// What to do then: stop, or remove the files that were written longest ago
+    #[arg(long, value_enum, default_value_t = WhenFull::Stop, value_name = "WHAT", requires = "max_disk",
+        help_heading = LIMITS)]
+    pub(crate) when_full: WhenFull,
+
     /// Write the summary as JSON to a file; `-` is standard output
     #[arg(long, value_name = "FILE", help_heading = MESSAGES)]
     pub(crate) summary_json: Option<PathBuf>,
@@ -238,6 +287,15 @@ Exit status:
 pub(crate) enum KeyPart {
     /// The VLAN ids.
     Vlan,
+}
+
+/// What to do when the disk that files may take is full.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum WhenFull {
+    /// Stop.
+    Stop,
+    /// Remove the files that were written longest ago.
+    DropOldest,
 }
 
 /// In which order files are read.

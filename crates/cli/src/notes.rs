@@ -15,18 +15,36 @@ pub(crate) struct Notes {
     verbose: bool,
     /// Something that was asked for could not be read.
     incomplete: bool,
+    /// Something that was asked for could not be written.
+    failed: bool,
     /// What was said of an input's link types; each is said once.
     said: HashSet<(usize, Option<LinkType>)>,
 }
 
 impl Notes {
     pub(crate) fn new(progress: Progress, verbose: bool) -> Self {
-        Self { progress, verbose, incomplete: false, said: HashSet::new() }
+        Self { progress, verbose, incomplete: false, failed: false, said: HashSet::new() }
     }
 
     /// Was something that was asked for not read?
     pub(crate) fn incomplete(&self) -> bool {
         self.incomplete
+    }
+
+    /// Was something that was asked for not written?
+    pub(crate) fn failed(&self) -> bool {
+        self.failed
+    }
+
+    /// Notes of another thread, that it can take along.
+    pub(crate) fn beside(&self) -> Self {
+        Self::new(Progress::none(), self.verbose)
+    }
+
+    /// That thread is done.
+    pub(crate) fn join(&mut self, other: &Self) {
+        self.incomplete |= other.incomplete;
+        self.failed |= other.failed;
     }
 
     pub(crate) fn progress(&mut self) -> &mut Progress {
@@ -37,6 +55,17 @@ impl Notes {
     pub(crate) fn problem(&mut self, problem: impl Display) {
         self.incomplete = true;
         self.progress.line(&format!("pcap2conn: {problem}"));
+    }
+
+    /// Something could not be written, beside the connections.
+    pub(crate) fn failure(&mut self, failure: impl Display) {
+        self.failed = true;
+        self.progress.line(&format!("pcap2conn: {failure}"));
+    }
+
+    /// How it goes.
+    pub(crate) fn statistics(&self, line: &str) {
+        self.progress.line(&format!("pcap2conn: {line}"));
     }
 
     /// Something is not as it was asked for, and nothing is lost by it.

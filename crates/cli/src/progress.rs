@@ -23,6 +23,11 @@ impl Progress {
         Self { bar: shows.then(|| bar(length)) }
     }
 
+    /// No bar.
+    pub(crate) fn none() -> Self {
+        Self { bar: None }
+    }
+
     /// Shows how far the run is: bytes read, connections held.
     pub(crate) fn show(&self, bytes: u64, connections: usize) {
         if let Some(bar) = &self.bar {

@@ -4,12 +4,13 @@ use crate::config::{Config, From};
 use crate::notes::Notes;
 use crate::progress::{Progress, say};
 use crate::stop::Stop;
-use crate::workers::{Done, Halted, Workers};
+use crate::workers::{Counted, Done, Halted, Workers};
 use crate::{FAILED, INCOMPLETE, USAGE};
 use anyhow::Context;
 use capture::{Filter, Input, Inputs, Packet, Reader, Verdict};
 use flow::{Books, Intake, Reason, Source, Totals};
-use sink::{InputSummary, OutputConfig, Summary};
+pub(crate) use sink::Dropped;
+use sink::{Disk, InputSummary, Summary};
 use std::borrow::Cow;
 use std::io::{self, Write, stdout};
 use std::path::Path;
@@ -26,6 +27,8 @@ pub(crate) enum Status {
     Incomplete,
     /// No input could be read.
     Nothing,
+    /// Something beside the connections could not be written; that was said.
+    Unwritten,
     /// The filter is wrong; that was said.
     Filter,
 }
@@ -35,7 +38,7 @@ impl std::convert::From<Status> for ExitCode {
         match status {
             Status::Complete => Self::SUCCESS,
             Status::Incomplete => Self::from(INCOMPLETE),
-            Status::Nothing => Self::from(FAILED),
+            Status::Nothing | Status::Unwritten => Self::from(FAILED),
             Status::Filter => Self::from(USAGE),
         }
     }
@@ -62,6 +65,8 @@ pub(crate) struct Progressed {
     pub(crate) packets: u64,
     pub(crate) bytes: u64,
     pub(crate) problem: Option<String>,
+    /// Of a live capture.
+    pub(crate) dropped: Option<Dropped>,
 }
 
 /// Reads all inputs and writes what is in them.
@@ -71,7 +76,7 @@ pub(crate) struct Progressed {
 pub(crate) fn run(config: &Config) -> anyhow::Result<Status> {
     let started = Instant::now();
     if let Some(path) = &config.summary_json {
-        check_summary_path(path, &config.output)?;
+        check_summary_path(path, config)?;
     }
     let stop = Stop::watch().context("cannot watch for signals")?;
     let length = match &config.from {
@@ -92,6 +97,7 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<Status> {
         done: 0,
         clock: Timestamp::default(),
         stop,
+        beside: None,
     };
     let mut inputs = Vec::new();
     let filter_is_right = match &config.from {
@@ -99,6 +105,13 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<Status> {
         From::Interface(live) => run.capture(live, &mut inputs)?,
     };
     let sums = run.finish();
+    if let Some(disk) = config.output.disk.as_ref().filter(|disk| disk.is_full()) {
+        let left_out = disk.counts().left_out;
+        run.notes.problem(format_args!(
+            "--max-disk: the disk that files may take is full; {left_out} bytes of connections were not \
+             written: give more, or --when-full drop-oldest"
+        ));
+    }
     run.notes.progress().finish();
     if !filter_is_right {
         return Ok(Status::Filter);
@@ -114,7 +127,12 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<Status> {
 }
 
 /// Hours of work are not to end with a path that could never be written.
-fn check_summary_path(path: &Path, output: &OutputConfig) -> anyhow::Result<()> {
+fn check_summary_path(path: &Path, config: &Config) -> anyhow::Result<()> {
+    let output = &config.output;
+    if matches!(&config.from, From::Interface(live) if live.privileges.root.is_some()) {
+        // It is another path then, which is made before.
+        return Ok(());
+    }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     if path.is_dir() {
         anyhow::bail!("cannot write {}: it is a folder", path.display());
@@ -155,6 +173,8 @@ pub(crate) struct Run<'a> {
     /// The time of the last packet that had one: packets without take it.
     pub(crate) clock: Timestamp,
     pub(crate) stop: Stop,
+    /// What others counted, in threads of their own.
+    beside: Option<(Books, Totals)>,
 }
 
 impl<'a> Run<'a> {
@@ -177,7 +197,7 @@ impl<'a> Run<'a> {
                         if !self.filter_is_right(link) {
                             return Ok(false);
                         }
-                        self.workers = Some(Workers::start(self.config)?);
+                        self.workers = Workers::start(self.config)?;
                         self.note_time_zone();
                     }
                     let Origin { number, name, .. } = &origin;
@@ -202,6 +222,43 @@ impl<'a> Run<'a> {
         Ok(self.workers.is_some() || self.filter_is_right(None))
     }
 
+    /// From now on, it takes in a part of the packets.
+    pub(crate) fn share_intake(&mut self, part: usize, of: usize) {
+        self.intake = Intake::part(&self.config.engine, part as u64, of as u64);
+    }
+
+    /// Another one for another part of the packets, in a thread of its own.
+    pub(crate) fn beside(&self, workers: Workers, part: usize, of: usize) -> Self {
+        Self {
+            config: self.config,
+            intake: Intake::part(&self.config.engine, part as u64, of as u64),
+            workers: Some(workers),
+            filter: None,
+            notes: self.notes.beside(),
+            done: 0,
+            clock: Timestamp::default(),
+            stop: self.stop.clone(),
+            beside: None,
+        }
+    }
+
+    /// That one is done: what it has counted goes here.
+    pub(crate) fn join(&mut self, mut other: Self) {
+        // The last way in is this one's.
+        let Done { books, totals, .. } = other.finish();
+        let joined = self.beside.get_or_insert_default();
+        joined.0 += &books;
+        joined.1 += &totals;
+        self.notes.join(&other.notes);
+    }
+
+    /// What was counted before datagrams came to the workers.
+    pub(crate) fn counted_by_intake(&self) -> Counted {
+        let mut counted = Counted { books: self.intake.books().clone(), ..Counted::default() };
+        self.intake.add_to(&mut counted.totals);
+        counted
+    }
+
     /// The input has ended: what became of everything.
     fn finish(&mut self) -> Done {
         self.intake.finish();
@@ -211,6 +268,10 @@ impl<'a> Run<'a> {
         };
         done.books += self.intake.books();
         self.intake.add_to(&mut done.totals);
+        if let Some((books, totals)) = &self.beside {
+            done.books += books;
+            done.totals += totals;
+        }
         done
     }
 
@@ -267,6 +328,12 @@ impl<'a> Run<'a> {
                 break;
             }
             if reader.packets().is_multiple_of(LOOK_EVERY) {
+                if self.config.output.disk.as_ref().is_some_and(Disk::is_full) {
+                    let problem =
+                        format!("stopped after packet {}: the disk is full", reader.packets());
+                    became.problem = Some(problem);
+                    return Err(Halted);
+                }
                 let bytes = self.done + reader.bytes_read();
                 let connections = self.workers.as_ref().map_or(0, Workers::connections);
                 self.notes.progress().show(bytes, connections);
@@ -362,6 +429,7 @@ impl<'a> Run<'a> {
                 packets: became.packets,
                 bytes: became.bytes,
                 problem: became.problem.as_deref(),
+                dropped: became.dropped,
             })
             .collect();
         let summary = Summary {
@@ -369,6 +437,7 @@ impl<'a> Run<'a> {
             totals: &sums.totals,
             inputs: &listed,
             elapsed: started.elapsed(),
+            disk: self.config.output.disk.as_ref().map(Disk::counts),
         };
         if let Some(path) = &self.config.summary_json {
             write_summary(path, &summary.json())
@@ -380,6 +449,7 @@ impl<'a> Run<'a> {
         }
         Ok(match readable {
             false => Status::Nothing,
+            true if self.notes.failed() => Status::Unwritten,
             true if self.notes.incomplete() => Status::Incomplete,
             true => Status::Complete,
         })

@@ -38,7 +38,7 @@ impl ConsoleSink {
         err: Box<dyn Write + Send>,
     ) -> Self {
         Self {
-            namer: Namer::new(config.utc),
+            namer: Namer::new(config.utc).endless(config.endless),
             formatter: config.formatter(),
             metadata: config.metadata,
             numbers: Slab::default(),

@@ -31,12 +31,14 @@ impl FileSink {
     /// A sink as `config` says.
     pub fn new(config: &OutputConfig) -> Self {
         Self {
-            namer: Namer::new(config.utc),
+            namer: Namer::new(config.utc).endless(config.endless),
             formatter: config.formatter(),
             line_room: LineRoom::default(),
             separate_sides: config.separate_sides,
             metadata: config.metadata,
-            store: Store::new(config.dir.clone(), config.max_open, config.write_budget),
+            store: Store::new(config.dir.clone(), config.max_open, config.write_budget)
+                .with_disk(config.disk.clone())
+                .beginning_anew(config.endless),
             bins: config.bin_dirs.map(|size| Box::new(Bins::new(size))),
             scratch: Vec::new(),
         }

@@ -2,6 +2,7 @@
 
 use crate::SinkError;
 use crate::buffer::Buffer;
+use crate::disk::Room;
 use crate::store::Store;
 use std::fs::File;
 use std::sync::{Mutex, PoisonError, TryLockError};
@@ -58,6 +59,17 @@ impl Store {
     pub(crate) fn write_leaving(&mut self) -> Result<(), SinkError> {
         let mut leaving = std::mem::take(&mut self.leaving);
         let (mut from, mut result) = (0, Ok(()));
+        leaving.retain_mut(|gone| {
+            let room = self.room(&gone.name, gone.bytes.len());
+            let anew = room.as_ref().is_ok_and(|&room| room == Room::Anew);
+            if anew {
+                // What it may have written before was removed to make room.
+                (gone.file, gone.created) = (None, false);
+            }
+            let is_room = room.as_ref().is_ok_and(|&room| room != Room::None);
+            result = std::mem::replace(&mut result, Ok(())).and(room.map(drop));
+            is_room
+        });
         while from < leaving.len() {
             let turn = self.together().min(leaving.len() - from);
             let rest = &mut leaving[from..][..turn];

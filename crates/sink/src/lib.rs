@@ -34,6 +34,7 @@
 mod bins;
 mod buffer;
 mod console;
+mod disk;
 mod error;
 mod escape;
 mod files;
@@ -57,11 +58,12 @@ mod time;
 mod used;
 
 pub use console::ConsoleSink;
+pub use disk::{Disk, DiskCounts, WhenFull};
 pub use error::SinkError;
 pub use files::FileSink;
 pub use format::{Format, GapStyle};
 pub use null::NullSink;
 pub use output::{Output, OutputConfig};
 pub use protocol::protocol_name;
-pub use summary::{InputSummary, Summary};
+pub use summary::{Dropped, InputSummary, Summary};
 pub use time::time_zone_problem;

@@ -47,12 +47,20 @@ pub(crate) struct Namer {
     used: Used,
 }
 
+/// So many names are remembered at least by a run that may go on for weeks, 8 to 16 MiB.
+const REMEMBERED: usize = 1 << 20;
+
 impl Namer {
     /// A namer that shows times of the local zone or UTC.
     pub(crate) fn new(utc: bool) -> Self {
         let mut clock = if utc { Clock::utc() } else { Clock::local() };
         let second = clock.show(Timestamp::default());
         Self { clock, shown: (second, second.compact()), used: Used::default() }
+    }
+
+    /// The same, for a run that may go on for weeks: it remembers the latest names only.
+    pub(crate) fn endless(self, endless: bool) -> Self {
+        if endless { Self { used: Used::remembering(REMEMBERED), ..self } } else { self }
     }
 
     /// The number of a connection that was just opened among those that look like it; from 1.

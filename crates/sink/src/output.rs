@@ -2,6 +2,7 @@
 
 use crate::SinkError;
 use crate::console::ConsoleSink;
+use crate::disk::Disk;
 use crate::files::FileSink;
 use crate::format::{Format, Formatter, GapStyle};
 use crate::null::NullSink;
@@ -38,6 +39,11 @@ pub struct OutputConfig {
     pub write_budget: usize,
     /// Write nothing at all.
     pub dry_run: bool,
+    /// What the files of all workers may take together; no bound where it is `None`.
+    pub disk: Option<Disk>,
+    /// The run may go on for weeks: names that were given away long ago are forgotten, and a file that somebody
+    /// took away is begun anew.
+    pub endless: bool,
 }
 
 impl Default for OutputConfig {
@@ -57,6 +63,8 @@ impl Default for OutputConfig {
             // 64 MiB: some 150 000 small connections under way at once.
             write_budget: 64 << 20,
             dry_run: false,
+            disk: None,
+            endless: false,
         }
     }
 }

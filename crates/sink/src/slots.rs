@@ -89,9 +89,11 @@ impl Slots {
         self.slots[slot].rest >> PAIR_BITS >> index & 1 == 1
     }
 
-    /// File `index` is created.
-    pub(crate) fn set_created(&mut self, slot: u32, index: usize) {
-        self.slots[slot].rest |= 1 << PAIR_BITS << index;
+    /// Says whether file `index` is created.
+    pub(crate) fn set_created(&mut self, slot: u32, index: usize, created: bool) {
+        let bit = 1 << PAIR_BITS << index;
+        let rest = &mut self.slots[slot].rest;
+        *rest = if created { *rest | bit } else { *rest & !bit };
     }
 }
 
@@ -107,13 +109,15 @@ mod tests {
         assert_eq!(slots.streams(a), [NONE; 2]);
         slots.set_stream(a, 1, 30);
         slots.set_stream(b, 0, 40);
-        slots.set_created(a, 1);
+        slots.set_created(a, 1, true);
         assert_eq!((slots.streams(a), slots.streams(b)), ([NONE, 30], [40, NONE]));
         slots.set_stream(a, 0, 31);
         slots.set_stream(a, 1, NONE);
         assert_eq!(slots.streams(a), [31, NONE]);
         slots.set_stream(a, 0, NONE);
-        slots.set_created(b, 0);
+        slots.set_created(b, 0, true);
+        slots.set_created(a, 0, true);
+        slots.set_created(a, 0, false);
         assert_eq!((slots.streams(a), slots.streams(b)), ([NONE; 2], [40, NONE]));
         let created = [a, b].map(|slot| [0, 1].map(|index| slots.was_created(slot, index)));
         assert_eq!(created, [[false, true], [true, false]]);

@@ -3,13 +3,14 @@
 
 use crate::SinkError;
 use crate::buffer::{Buffer, Pool};
+use crate::disk::{Disk, Room};
 use crate::leaving::Leaving;
 use crate::os::{self, Dir};
 use crate::recency::Recency;
 use crate::slab::Slab;
 use crate::slots::{NONE, Slots};
 use std::fs::File;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
 /// A stream writes its bytes when it has so many: enough that a write costs more for its bytes than
@@ -37,6 +38,10 @@ pub(crate) struct Store {
     /// What is written next, and then closed.
     pub(crate) leaving: Vec<Leaving>,
     pub(crate) pool: Pool,
+    /// What files may take, where that is bounded.
+    disk: Option<Disk>,
+    /// A file that somebody took away is begun anew.
+    pub(crate) begins_anew: bool,
 }
 
 /// A file that has bytes to write or is open.
@@ -74,7 +79,19 @@ impl Store {
             open: Recency::default(),
             leaving: Vec::new(),
             pool: Pool::default(),
+            disk: None,
+            begins_anew: false,
         }
+    }
+
+    /// The same, whose files take no more disk than there is, with those of others.
+    pub(crate) fn with_disk(self, disk: Option<Disk>) -> Self {
+        Self { disk, ..self }
+    }
+
+    /// The same, which begins a file anew that somebody took away.
+    pub(crate) fn beginning_anew(self, begins_anew: bool) -> Self {
+        Self { begins_anew, ..self }
     }
 
     /// Creates the directory, with those above it.
@@ -230,12 +247,47 @@ impl Store {
             return Ok(());
         }
         let created = self.slots.was_created(slot, index);
-        self.slots.set_created(slot, index);
+        self.slots.set_created(slot, index, true);
         self.leave(Leaving { name, bytes, file, created })
+    }
+
+    /// Is there room on the disk for so many bytes more of a file?
+    pub(crate) fn room(&mut self, name: &str, bytes: usize) -> Result<Room, SinkError> {
+        match &self.disk {
+            None => Ok(Room::Further),
+            Some(disk) => disk.make_room(&mut self.dir, name, bytes as u64),
+        }
+    }
+
+    /// Is there room on the disk for what a stream is to write? Where there is none, it has nothing to write any
+    /// more. Where its file was removed to make room, it begins anew.
+    fn has_room(&mut self, id: u32) -> Result<bool, SinkError> {
+        if self.disk.is_none() {
+            return Ok(true);
+        }
+        let name = std::mem::take(&mut self.streams[id].name);
+        let room = self.room(&name, self.streams[id].buffer.len());
+        let stream = &mut self.streams[id];
+        stream.name = name;
+        match room? {
+            Room::Further => return Ok(true),
+            Room::Anew => {
+                stream.file = None;
+                let (slot, index) = (stream.slot, usize::from(stream.index));
+                self.slots.set_created(slot, index, false);
+                return Ok(true);
+            }
+            Room::None => self.held -= stream.buffer.capacity(),
+        }
+        self.pool.take_back(&mut stream.buffer);
+        Ok(false)
     }
 
     /// Writes a stream's bytes, the file left open.
     fn write_out(&mut self, id: u32) -> Result<(), SinkError> {
+        if !self.has_room(id)? {
+            return Ok(());
+        }
         if self.streams[id].file.is_none() {
             // Its first bytes may be among those that wait.
             self.write_leaving()?;
@@ -245,7 +297,7 @@ impl Store {
             let file = self.open_file(&name, self.slots.was_created(slot, index));
             self.streams[id].name = name;
             self.streams[id].file = Some(file?);
-            self.slots.set_created(slot, index);
+            self.slots.set_created(slot, index, true);
         }
         self.open.touch(id);
         let stream = &mut self.streams[id];
@@ -264,6 +316,12 @@ impl Store {
         while self.open.len() >= self.max_open && self.close_one() {}
         loop {
             let opened = if created { self.dir.append(name) } else { self.dir.create(name) };
+            let opened = match opened {
+                Err(e) if created && self.begins_anew && e.kind() == ErrorKind::NotFound => {
+                    self.dir.create(name)
+                }
+                opened => opened,
+            };
             match opened {
                 // Others in this process have descriptors too: what was promised may not be there.
                 Err(e) if os::is_out_of_descriptors(&e) && self.close_one() => {}

@@ -1,5 +1,6 @@
 //! What a run did, for people and for programs.
 
+use crate::disk::DiskCounts;
 use crate::protocol::protocol_name;
 use crate::text::{push_json_str, push_label, push_line, push_one_line, push_u64};
 use flow::{Books, Limit, Reason, SideStats, Totals};
@@ -19,6 +20,17 @@ pub struct InputSummary<'a> {
     pub bytes: u64,
     /// Why it was not read to its end; `None` if it was.
     pub problem: Option<&'a str>,
+    /// Of a live capture, what was lost before it was read.
+    pub dropped: Option<Dropped>,
+}
+
+/// Packets of a live capture that were lost before they were read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Dropped {
+    /// They came faster than they were read.
+    pub by_kernel: u64,
+    /// By the interface or its driver.
+    pub by_interface: u64,
 }
 
 /// What a run did.
@@ -34,6 +46,8 @@ pub struct Summary<'a> {
     pub inputs: &'a [InputSummary<'a>],
     /// How long it took.
     pub elapsed: Duration,
+    /// Where the disk is bounded, what did not stay on it.
+    pub disk: Option<DiskCounts>,
 }
 
 /// The counts of all sides together: the label in the text, the key in JSON, the count.
@@ -75,6 +89,7 @@ impl Summary<'_> {
             push_line(&mut out, "Conflicting fragments", self.totals.fragment_conflicts);
         }
         self.push_books(&mut out);
+        self.push_lost(&mut out);
         let limits = || self.limits().filter(|&(limit, count)| count > 0 && !limit.is_routine());
         let reached: u64 = limits().map(|(_, count)| count).sum();
         if reached > 0 {
@@ -105,6 +120,32 @@ impl Summary<'_> {
         for (reason, count) in self.set_aside().filter(|&(_, count)| count > 0) {
             push_line(out, &format!("  {}", reason.label()), count);
         }
+    }
+
+    /// What was lost before it was read, and what did not stay on the disk.
+    fn push_lost(&self, out: &mut Vec<u8>) {
+        if let Some(dropped) = self.dropped() {
+            push_line(out, "Dropped by the kernel", dropped.by_kernel);
+            push_line(out, "Dropped by the interface", dropped.by_interface);
+        }
+        let Some(disk) = &self.disk else { return };
+        for (label, count) in [
+            ("Files removed", disk.removed_files),
+            ("Bytes removed", disk.removed_bytes),
+            ("Bytes not written", disk.left_out),
+        ] {
+            if count > 0 {
+                push_line(out, label, count);
+            }
+        }
+    }
+
+    /// The sum over all inputs that are live captures, if any is.
+    fn dropped(&self) -> Option<Dropped> {
+        self.inputs.iter().filter_map(|input| input.dropped).reduce(|sum, dropped| Dropped {
+            by_kernel: sum.by_kernel + dropped.by_kernel,
+            by_interface: sum.by_interface + dropped.by_interface,
+        })
     }
 
     fn push_timing(&self, out: &mut Vec<u8>) {
@@ -143,6 +184,15 @@ impl Summary<'_> {
         push_object(&mut out, self.limits().map(|(limit, n)| (limit.label(), n)));
         out.extend_from_slice(b",\n\t\"fragment_conflicts\":");
         push_u64(&mut out, self.totals.fragment_conflicts);
+        if let Some(disk) = &self.disk {
+            out.extend_from_slice(b",\n\t\"disk\":");
+            let counts = [
+                ("removed_files", disk.removed_files),
+                ("removed_bytes", disk.removed_bytes),
+                ("left_out_bytes", disk.left_out),
+            ];
+            push_object(&mut out, counts.into_iter());
+        }
         self.push_json_inputs(&mut out);
         let timing = format!(
             ",\n\t\"timing\":{{\"seconds\":{:.6},\"packets_per_second\":{},\"bytes_per_second\":{}}}\n}}\n",
@@ -162,6 +212,11 @@ impl Summary<'_> {
             push_json_str(out, &input.path.to_string_lossy());
             let counts = format!(",\"packets\":{},\"bytes\":{}", input.packets, input.bytes);
             out.extend_from_slice(counts.as_bytes());
+            if let Some(dropped) = input.dropped {
+                out.extend_from_slice(b",\"dropped\":");
+                let by = [("kernel", dropped.by_kernel), ("interface", dropped.by_interface)];
+                push_object(out, by.into_iter());
+            }
             out.extend_from_slice(b",\"status\":");
             push_json_str(out, input.problem.unwrap_or("complete"));
             out.push(b'}');
@@ -249,6 +304,7 @@ mod tests {
             packets: 4000,
             bytes: 1_000_000,
             problem: None,
+            dropped: None,
         };
         let cut = InputSummary {
             number: 2,
@@ -256,6 +312,7 @@ mod tests {
             packets: 1000,
             bytes: 500_000,
             problem: Some("cut in record 1001"),
+            dropped: None,
         };
         [whole, cut]
     }
@@ -264,7 +321,8 @@ mod tests {
     fn the_text_leaves_out_what_did_not_happen() {
         let (books, totals, inputs) = (books(), totals(), inputs());
         let elapsed = Duration::from_millis(500);
-        let summary = Summary { books: &books, totals: &totals, inputs: &inputs, elapsed };
+        let summary =
+            Summary { books: &books, totals: &totals, inputs: &inputs, elapsed, disk: None };
         assert_eq!(
             summary.text(),
             "\
@@ -293,7 +351,8 @@ Time:                              0.500 s, 10000 packets/s, 3.0 MB/s
     fn the_json_has_every_count_as_a_number() {
         let (books, totals, inputs) = (books(), totals(), inputs());
         let elapsed = Duration::from_millis(500);
-        let summary = Summary { books: &books, totals: &totals, inputs: &inputs, elapsed };
+        let summary =
+            Summary { books: &books, totals: &totals, inputs: &inputs, elapsed, disk: None };
         let json: serde_json::Value = serde_json::from_str(&summary.json()).unwrap();
         let expected = serde_json::json!({
             "connections": {"total": 1235, "by_protocol": {"TCP": 1000, "UDP": 234, "IP(253)": 1}},
@@ -327,10 +386,40 @@ Time:                              0.500 s, 10000 packets/s, 3.0 MB/s
     }
 
     #[test]
+    fn what_was_lost_is_told() {
+        let (books, totals, [mut first, mut second]) = (books(), totals(), inputs());
+        first.dropped = Some(Dropped { by_kernel: 3, by_interface: 0 });
+        second.dropped = Some(Dropped { by_kernel: 4, by_interface: 5 });
+        let inputs = [first, second];
+        let disk = Some(DiskCounts { removed_files: 7, removed_bytes: 8, left_out: 0 });
+        let elapsed = Duration::from_millis(500);
+        let summary = Summary { books: &books, totals: &totals, inputs: &inputs, elapsed, disk };
+        let text = summary.text();
+        for line in [
+            "Dropped by the kernel:             7\n",
+            "Dropped by the interface:          5\n",
+            "Files removed:                     7\n",
+            "Bytes removed:                     8\n",
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
+        assert!(!text.contains("not written"));
+        let json: serde_json::Value = serde_json::from_str(&summary.json()).unwrap();
+        assert_eq!(json["inputs"][1]["dropped"], serde_json::json!({"kernel": 4, "interface": 5}));
+        let disk = serde_json::json!({"removed_files": 7, "removed_bytes": 8, "left_out_bytes": 0});
+        assert_eq!(json["disk"], disk);
+    }
+
+    #[test]
     fn a_run_without_input_or_duration_has_a_summary() {
         let (books, totals) = (Books::default(), Totals::default());
-        let summary =
-            Summary { books: &books, totals: &totals, inputs: &[], elapsed: Duration::ZERO };
+        let summary = Summary {
+            books: &books,
+            totals: &totals,
+            inputs: &[],
+            elapsed: Duration::ZERO,
+            disk: None,
+        };
         assert!(summary.text().contains("Packets read:                      0 = 0 assigned + 0"));
         let json: serde_json::Value = serde_json::from_str(&summary.json()).unwrap();
         assert_eq!(json["inputs"], serde_json::json!([]));

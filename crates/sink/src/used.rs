@@ -28,6 +28,12 @@ pub(crate) struct Used {
     counts: HashMap<(i64, u64), u32, RandomState>,
     /// Names in a row that lay too far ahead.
     ahead: u32,
+    /// So many names of earlier seconds are remembered at least, where not all are.
+    most: usize,
+    /// The names of seconds before this one are forgotten.
+    known_from: i64,
+    /// The largest number that was given to any name.
+    highest: u32,
 }
 
 /// A second further ahead than this is not believed at once: one packet dated 2061 must not make all
@@ -47,11 +53,19 @@ impl Default for Used {
             seconds: Vec::new(),
             counts: HashMap::default(),
             ahead: 0,
+            most: usize::MAX,
+            known_from: i64::MIN,
+            highest: 1,
         }
     }
 }
 
 impl Used {
+    /// One that remembers the latest `most` names, and up to twice as many.
+    pub(crate) fn remembering(most: usize) -> Self {
+        Self { most, ..Self::default() }
+    }
+
     /// Counts the name that shows `second` and has this hash: 1 when it is new. Stays at the largest
     /// number.
     #[inline]
@@ -66,12 +80,9 @@ impl Used {
             Entry::Vacant(vacant) => {
                 vacant.insert(hash);
                 // It may have come before its second was believed.
-                match self.counts.get_mut(&(second, hash)) {
+                match self.counts.get(&(second, hash)) {
                     None => 1,
-                    Some(times) => {
-                        *times = times.saturating_add(1);
-                        *times
-                    }
+                    Some(_) => self.count_known(second, hash, 0),
                 }
             }
             Entry::Occupied(_) => self.count_known(second, hash, 1),
@@ -95,6 +106,9 @@ impl Used {
                 self.sealed.reserve_exact(more.max(len / 8));
             }
             self.sealed.extend(self.table.drain());
+            if self.sealed.len() / 2 > self.most {
+                self.forget_old();
+            }
         }
         if self.table.capacity() > 1024 {
             // The table of a second with many names is not carried through seconds with few.
@@ -107,6 +121,10 @@ impl Used {
     /// A name whose second is over, or not believed.
     #[cold]
     fn count_late(&mut self, second: i64, hash: u64) -> u32 {
+        if second < self.known_from {
+            self.highest = self.highest.saturating_add(1);
+            return self.highest;
+        }
         let before = u32::from(self.of_second(second).contains(&hash));
         self.count_known(second, hash, before)
     }
@@ -116,7 +134,35 @@ impl Used {
     fn count_known(&mut self, second: i64, hash: u64, before: u32) -> u32 {
         let times = self.counts.entry((second, hash)).or_insert(before);
         *times = times.saturating_add(1);
-        *times
+        let times = *times;
+        self.highest = self.highest.max(times);
+        if self.counts.len() > self.most {
+            self.forget_all();
+        }
+        times
+    }
+
+    /// Forgets the earliest seconds, so that about as many names are left as are to be remembered.
+    #[cold]
+    fn forget_old(&mut self) {
+        let least = self.sealed.len() - self.most;
+        // The second in which the first name lies that is to be remembered, with all of it.
+        let first = self.seconds.partition_point(|&(_, start)| start <= least).saturating_sub(1);
+        let Some(&(second, start)) = self.seconds.get(first) else { return };
+        self.sealed.drain(..start);
+        self.seconds.drain(..first);
+        self.seconds.iter_mut().for_each(|(_, at)| *at -= start);
+        self.known_from = second;
+        self.counts.retain(|&(counted, _), _| counted >= second);
+    }
+
+    /// Forgets all names up to now, as it must be where a clock was set back for long. That of the next second
+    /// are new.
+    #[cold]
+    fn forget_all(&mut self) {
+        let (most, highest) = (self.most, self.highest);
+        let now = self.now.saturating_add(1);
+        *self = Self { most, highest, now, known_from: now, ..Self::default() };
     }
 
     /// The hashes of an earlier second.
@@ -167,6 +213,38 @@ mod tests {
         let bytes = bytes + used.table.allocation_size() + used.counts.allocation_size();
         assert!(bytes < 300_000 * 10, "{bytes}");
         assert!(used.counts.is_empty());
+    }
+
+    #[test]
+    fn a_run_of_weeks_remembers_the_latest_names_and_gives_none_twice() {
+        let mut used = Used::remembering(1000);
+        let mut given = std::collections::HashSet::new();
+        let mut give = |used: &mut Used, second: i64, hash: u64| {
+            let number = used.count(second, hash);
+            assert!(given.insert((second, hash, number)), "{second} {hash}: {number} once more");
+            number
+        };
+        for second in 0..5000_i64 {
+            for hash in 0..10 {
+                assert_eq!(give(&mut used, second, hash), 1);
+            }
+            give(&mut used, second, 3);
+            assert!(used.sealed.len() <= 2100, "{}", used.sealed.len());
+            assert!(used.counts.len() <= 500, "{}", used.counts.len());
+            // A straggler of a second that is remembered, and one that is not.
+            assert_eq!(give(&mut used, second, 3), 3);
+            give(&mut used, second / 2, 4);
+        }
+        // The clock is set back by a minute, or an hour.
+        assert_eq!(give(&mut used, 4940, 77), 1);
+        assert!(give(&mut used, 1400, 77) > 2000);
+        // For as long as it takes, all names are given a number, and no memory grows.
+        for n in 0..20_000 {
+            give(&mut used, 4900 + n / 200, 1000 + n as u64);
+            assert!(used.counts.len() <= 1001, "{}", used.counts.len());
+        }
+        assert_eq!(give(&mut used, 5001, 5), 1);
+        assert_eq!(give(&mut used, 5001, 5), 2);
     }
 
     proptest! {

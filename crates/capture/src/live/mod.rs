@@ -14,6 +14,7 @@ pub use without_libpcap::{Live, interfaces};
 
 use crate::error::OneLine;
 use std::net::IpAddr;
+use std::ops::AddAssign;
 
 /// A network interface of this machine, or what the system offers as one.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -87,6 +88,14 @@ pub struct LiveStats {
     pub dropped_by_interface: u64,
 }
 
+impl AddAssign<&Self> for LiveStats {
+    fn add_assign(&mut self, other: &Self) {
+        self.received += other.received;
+        self.dropped += other.dropped;
+        self.dropped_by_interface += other.dropped_by_interface;
+    }
+}
+
 /// Why there is no capture, or no more of it. Its `Display` is one line.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -145,6 +154,16 @@ pub enum LiveError {
         /// What libpcap says.
         message: String,
     },
+}
+
+impl LiveError {
+    /// The same line without the interface, where a capture has [ended](Self::Ended).
+    pub fn detail(&self) -> String {
+        match self {
+            Self::Ended { message, .. } => format!("the capture has ended: {}", OneLine(message)),
+            other => other.to_string(),
+        }
+    }
 }
 
 #[cfg(test)]

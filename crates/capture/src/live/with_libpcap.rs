@@ -6,7 +6,7 @@ use crate::{Block, Packet};
 use pcap::{Active, Capture, Device, Linktype, Precision};
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use wire::{LinkType, Timestamp};
 
 /// How long the kernel may keep packets of a block that is not full, and how long is waited for the next.
@@ -60,6 +60,8 @@ pub struct Live {
     waiting: VecDeque<Waiting>,
     packets: u64,
     counted: Counted,
+    /// Packets from before are left out.
+    begins: Option<Timestamp>,
 }
 
 /// A packet that was copied.
@@ -111,7 +113,36 @@ impl Live {
             waiting: VecDeque::with_capacity(AT_ONCE),
             packets: 0,
             counted: Counted::default(),
+            begins: None,
         })
+    }
+
+    /// Opens the interface several times: the kernel shares its packets out among the captures, those of a
+    /// connection to the same one. Fragments and tunnels are shared out by their outermost headers.
+    ///
+    /// # Errors
+    /// As of [`Self::open`]; and only Linux can do that.
+    pub fn open_rings(config: &LiveConfig, rings: usize) -> Result<Vec<Self>, LiveError> {
+        let mut all =
+            (0..rings.max(1)).map(|_| Self::open(config)).collect::<Result<Vec<_>, _>>()?;
+        if all.len() > 1 {
+            let captures: Vec<_> = all.iter().map(|live| &live.capture).collect();
+            os::share_out(&captures).map_err(|error| LiveError::Open {
+                interface: config.interface.clone(),
+                message: format!("packets are not shared out among {rings} rings: {error}"),
+            })?;
+            // Until then each had all packets.
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            let secs = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+            let now = Timestamp::fine(secs, now.subsec_nanos());
+            all.iter_mut().for_each(|live| live.begins = Some(now.again()));
+        }
+        Ok(all)
+    }
+
+    /// What the first byte of packets is.
+    pub fn link(&self) -> LinkType {
+        self.link
     }
 
     /// The next packet; `None` where there was none for a while.
@@ -166,10 +197,16 @@ impl Live {
 
     /// Takes packets out of the ring, when all that were taken before are given; how many.
     fn take_some(&mut self) -> Result<usize, LiveError> {
-        let Self { capture, blocks, spare, waiting, .. } = self;
+        let Self { capture, blocks, spare, waiting, begins, .. } = self;
         blocks.drain(..).for_each(|block| spare.keep(block));
         let mut used = 0;
         let taken = capture.dispatch(Some(AT_ONCE), |packet| {
+            // The "microseconds" are nanoseconds: that was asked for.
+            let nanos = u32::try_from(packet.header.ts.tv_usec).unwrap_or_default();
+            let time = Timestamp::fine(packet.header.ts.tv_sec, nanos);
+            if begins.as_ref().is_some_and(|begins| time.nanos_since(begins.again()) < 0) {
+                return;
+            }
             let len = packet.data.len();
             if blocks.last().is_none_or(|block| block.bytes().len() - used < len) {
                 blocks.push(spare.take(len, BLOCK));
@@ -180,9 +217,6 @@ impl Live {
             // It was taken as one that nobody else has.
             let Some(room) = blocks.last_mut().and_then(Block::get_mut) else { return };
             room[bytes.clone()].copy_from_slice(packet.data);
-            // The "microseconds" are nanoseconds: that was asked for.
-            let nanos = u32::try_from(packet.header.ts.tv_usec).unwrap_or_default();
-            let time = Timestamp::fine(packet.header.ts.tv_sec, nanos);
             let wire_len = packet.header.len.max(len as u32);
             waiting.push_back(Waiting { block: blocks.len() - 1, bytes, wire_len, time });
         });

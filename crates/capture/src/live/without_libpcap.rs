@@ -2,6 +2,7 @@
 
 use super::{Interface, LiveConfig, LiveError, LiveStats};
 use crate::Packet;
+use wire::LinkType;
 
 /// The interfaces of this machine, which this build cannot find.
 ///
@@ -22,6 +23,19 @@ impl Live {
     /// Always.
     pub fn open(_: &LiveConfig) -> Result<Self, LiveError> {
         Err(LiveError::NoLibpcap)
+    }
+
+    /// Tells that this build has no libpcap.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn open_rings(_: &LiveConfig, _: usize) -> Result<Vec<Self>, LiveError> {
+        Err(LiveError::NoLibpcap)
+    }
+
+    /// Never called.
+    pub fn link(&self) -> LinkType {
+        match self.0 {}
     }
 
     /// Never called.

@@ -168,7 +168,8 @@ impl Recorder {
     fn is_for_the_next(&self, packet: &Packet<'_>) -> bool {
         let Some(began) = &self.began else { return true };
         let is_full = |most| self.size + blocks::packet_size(packet) + blocks::STATISTICS > most;
-        let is_late = |time: Duration| packet.time.nanos_since(began.again()) >= time.as_nanos() as i128;
+        let is_late =
+            |time: Duration| packet.time.nanos_since(began.again()) >= time.as_nanos() as i128;
         self.rotation.size.is_some_and(is_full) || self.rotation.time.is_some_and(is_late)
     }
 
@@ -195,7 +196,8 @@ impl Recorder {
         if self.piece.is_empty() {
             return Ok(());
         }
-        let next = self.written.try_recv().unwrap_or_else(|_| Vec::with_capacity(PIECE + PIECE / 8));
+        let next =
+            self.written.try_recv().unwrap_or_else(|_| Vec::with_capacity(PIECE + PIECE / 8));
         let piece = std::mem::replace(&mut self.piece, next);
         self.pieces.send(Message::Piece(piece)).map_err(|_| Failed)
     }
@@ -237,7 +239,7 @@ mod tests {
         let entries = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap());
         entries
             .map(|entry| {
-                let mut reader = Reader::open(&entry.path()).unwrap();
+                let mut reader = Reader::open(entry.path()).unwrap();
                 let mut packets = Vec::new();
                 while let Some(packet) = reader.next_packet().unwrap() {
                     assert_eq!(packet.time.subsec_nanos(), 5);

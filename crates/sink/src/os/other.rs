@@ -54,6 +54,17 @@ impl Dir {
     pub(crate) fn remove(&mut self, name: &str) -> io::Result<()> {
         std::fs::remove_file(self.0.join(name))
     }
+
+    /// Removes a file that this run created, which need not be there any more.
+    ///
+    /// # Errors
+    /// The system's own.
+    pub(crate) fn empty_and_remove(&mut self, name: &str) -> io::Result<()> {
+        match self.remove(name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
+    }
 }
 
 /// How many descriptors this process may have: not known here.

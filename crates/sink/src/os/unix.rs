@@ -70,6 +70,19 @@ impl Dir {
         std::fs::remove_file(self.path.join(name))
     }
 
+    /// Removes a file that this run created, and gives its bytes free although it may still be open. It need
+    /// not be there any more.
+    ///
+    /// # Errors
+    /// The system's own.
+    pub(crate) fn empty_and_remove(&mut self, name: &str) -> io::Result<()> {
+        match self.open_plain(name).and_then(|file| file.set_len(0)) {
+            // Nor is it touched where it is not ours any more.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            emptied => emptied.and_then(|()| self.remove(name)),
+        }
+    }
+
     fn open_plain(&mut self, name: &str) -> io::Result<File> {
         // NONBLOCK: opening a FIFO would wait for a reader.
         let file = match self.open(name, OFlags::NONBLOCK) {

@@ -1,11 +1,15 @@
 //! What was typed, checked and turned into what the libraries want.
 
+mod live;
+
 use crate::args::{self, Args};
 use capture::Inputs;
-use sink::{Format, GapStyle, OutputConfig};
+use sink::{Disk, Format, GapStyle, OutputConfig};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
+
+pub(crate) use live::{Live, Privileges, Record};
 
 /// Each header of a frame may cost a few hundred bytes of stack.
 const MAX_HEADERS: usize = 1000;
@@ -28,24 +32,7 @@ pub(crate) enum From {
     /// Captures.
     Files(Inputs),
     /// An interface.
-    Interface(Live),
-}
-
-/// A live capture.
-#[derive(Debug)]
-pub(crate) struct Live {
-    /// The interface's name, or one of its addresses.
-    pub(crate) interface: String,
-    pub(crate) snap_length: u32,
-    /// The kernel's ring, in bytes.
-    pub(crate) buffer_size: u32,
-    pub(crate) promiscuous: bool,
-    /// When to stop.
-    pub(crate) duration: Option<Duration>,
-    pub(crate) max_packets: Option<u64>,
-    pub(crate) max_bytes: Option<u64>,
-    /// How long bytes may wait to be written.
-    pub(crate) flush_interval: Duration,
+    Interface(Box<Live>),
 }
 
 /// A run over captures, or a live one.
@@ -69,7 +56,7 @@ pub(crate) fn action(args: Args) -> Result<Action, String> {
         return Ok(Action::List { as_json: args.json });
     }
     let (from, several) = match &args.interface {
-        Some(interface) => (From::Interface(live(&args, interface)?), false),
+        Some(interface) => (From::Interface(Box::new(live::live(&args, interface)?)), args.rings > 1),
         None => {
             let inputs = inputs(&args)?;
             let several = inputs.len() > 1;
@@ -115,53 +102,6 @@ fn inputs(args: &Args) -> Result<Inputs, String> {
     Ok(inputs)
 }
 
-fn live(args: &Args, interface: &str) -> Result<Live, String> {
-    at_least_one("--snaplen", args.snaplen as usize)?;
-    for (option, value) in [
-        ("--max-packets", args.max_packets),
-        ("--max-bytes", args.max_bytes),
-        ("--duration", args.duration),
-    ] {
-        at_least_one(option, usize::from(value != Some(0)))?;
-    }
-    let too_large = || format!("--buffer-size {}: at most 2047", args.buffer_size);
-    let buffer_size = mib("--buffer-size", args.buffer_size)?;
-    let buffer_size = i32::try_from(buffer_size).map_err(|_| too_large())?;
-    let seconds = args.flush_interval;
-    let flush_interval = Duration::try_from_secs_f64(seconds)
-        .ok()
-        .filter(|interval| !interval.is_zero())
-        .ok_or_else(|| format!("--flush-interval {seconds}: a time in seconds is needed"))?;
-    Ok(Live {
-        interface: interface.to_owned(),
-        snap_length: args.snaplen,
-        buffer_size: buffer_size.unsigned_abs(),
-        promiscuous: !args.no_promiscuous,
-        duration: args.duration.map(Duration::from_secs),
-        max_packets: args.max_packets,
-        max_bytes: args.max_bytes,
-        flush_interval,
-    })
-}
-
-/// Captured files are not cut by time unless that is asked for.
-fn timeouts(args: &Args) -> Option<flow::Timeouts> {
-    let idle = args.idle_timeout.map(Duration::from_secs);
-    if args.interface.is_none() {
-        return idle.map(flow::Timeouts::all);
-    }
-    let of = |secs: u64| idle.unwrap_or(Duration::from_secs(secs));
-    Some(flow::Timeouts {
-        half_open: of(args.half_open_timeout),
-        established: of(args.tcp_timeout),
-        closing: of(args.closing_timeout),
-        linger: Duration::from_secs(args.linger),
-        udp: of(args.udp_timeout),
-        other: of(args.other_timeout),
-        ..flow::Timeouts::LIVE
-    })
-}
-
 fn output(args: &Args, several_inputs: bool) -> Result<OutputConfig, String> {
     at_least_one("-f", args.max_file_desc)?;
     at_least_one("--bin-dirs", args.bin_dirs.map_or(1, |n| n as usize))?;
@@ -186,7 +126,18 @@ fn output(args: &Args, several_inputs: bool) -> Result<OutputConfig, String> {
         max_open: args.max_file_desc,
         write_budget: mib("--write-buffer", args.write_buffer)?,
         dry_run: args.dry_run,
+        disk: disk(args)?,
+        endless: args.interface.is_some(),
     })
+}
+
+fn disk(args: &Args) -> Result<Option<Disk>, String> {
+    let when_full = match args.when_full {
+        args::WhenFull::Stop => sink::WhenFull::Stop,
+        args::WhenFull::DropOldest => sink::WhenFull::DropOldest,
+    };
+    let most = args.max_disk.map(|most| mib("--max-disk", most)).transpose()?;
+    Ok(most.map(|most| Disk::new(most as u64, when_full)))
 }
 
 /// As many as there are cores, unless told. Each opens files, so there are at most `-f`. The console
@@ -205,7 +156,7 @@ fn engine(args: &Args) -> Result<flow::Config, String> {
         args::Overlap::First => flow::Overlap::First,
         args::Overlap::Last => flow::Overlap::Last,
     };
-    let timeouts = timeouts(args);
+    let timeouts = live::timeouts(args);
     let vlan_keys = args.key.contains(&args::KeyPart::Vlan);
     let limits = limits(args)?;
     Ok(flow::Config { overlap, timeouts, vlan_keys, limits, ..flow::Config::default() })
@@ -247,11 +198,11 @@ fn mib(option: &str, value: usize) -> Result<usize, String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use clap::Parser;
 
-    fn config(line: &str) -> Result<Config, String> {
+    pub(in crate::config) fn config(line: &str) -> Result<Config, String> {
         let words = std::iter::once("pcap2conn").chain(line.split_whitespace());
         match action(Args::try_parse_from(words).unwrap())? {
             Action::Read(config) => Ok(*config),
@@ -283,37 +234,6 @@ mod tests {
         assert!(config("-r a -l").unwrap_err().contains("one of them"));
         assert_eq!(config("-l").unwrap_err(), "a list");
         assert!(config("-r - -r -").unwrap_err().contains("standard input"));
-    }
-
-    #[test]
-    fn time_ends_connections_of_interfaces_and_of_files_where_it_is_asked_for() {
-        assert_eq!(config("-r a").unwrap().engine.timeouts, None);
-        let asked = config("-r a --idle-timeout 7").unwrap().engine.timeouts;
-        assert_eq!(asked, Some(flow::Timeouts::all(Duration::from_secs(7))));
-        assert_eq!(config("-i a").unwrap().engine.timeouts, Some(flow::Timeouts::LIVE));
-        let timeouts = config("-i a --udp-timeout 5 --linger 1").unwrap().engine.timeouts.unwrap();
-        assert_eq!((timeouts.udp.as_secs(), timeouts.linger.as_secs()), (5, 1));
-        assert!(timeouts.quiet.is_some());
-    }
-
-    #[test]
-    fn limits_of_live_capture_are_checked() {
-        for line in [
-            "--buffer-size 2048",
-            "--buffer-size 0",
-            "--duration 0",
-            "--max-packets 0",
-            "--max-bytes 0",
-            "--snaplen 0",
-            "--flush-interval 0",
-            "--flush-interval -1",
-            "--flush-interval nan",
-        ] {
-            let option = line.split(' ').next().unwrap();
-            let line = line.replace("l -", "l=-");
-            let error = config(&format!("-i a {line}")).unwrap_err();
-            assert!(error.starts_with(option), "{error}");
-        }
     }
 
     #[test]
