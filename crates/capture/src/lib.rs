@@ -44,6 +44,6 @@ pub use block::Block;
 pub use error::{ReadError, Reason};
 pub use filter::{Filter, FilterError, Verdict};
 pub use inputs::{Input, Inputs, InputsError, Order};
-pub use live::{Interface, Live, LiveConfig, LiveError, LiveStats, interfaces};
+pub use live::{HANDED_OVER, Interface, Live, LiveConfig, LiveError, LiveStats, interfaces};
 pub use packet::Packet;
 pub use reader::Reader;

@@ -5,7 +5,7 @@ use crate::run::{Origin, Progressed, Run};
 use crate::workers::{Halted, Workers};
 use capture::{Interface, Live, LiveConfig, LiveError};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use wire::Timestamp;
 
 /// How often connections are asked whether they were silent for too long.
@@ -49,11 +49,11 @@ impl<'a> Run<'a> {
         let stats = live.stats();
         if stats.dropped + stats.dropped_by_interface > 0 {
             let problem = format!(
-                "{name}: {} packets were lost because they came faster than they were read, {} by the \
+                "{} packets were lost because they came faster than they were read, {} by the \
                  interface: give a larger --buffer-size, or a filter",
                 stats.dropped, stats.dropped_by_interface
             );
-            self.notes.problem(&problem);
+            self.notes.problem(format_args!("{name}: {problem}"));
             became.problem.get_or_insert(problem);
         }
         inputs.push((origin, became));
@@ -73,24 +73,38 @@ impl<'a> Run<'a> {
         // The time is that of the last packet and what has passed since: clocks are set now and then, that of
         // this machine and, where it is another, that of the packets.
         let mut clock = (0, begun);
-        while !self.stop.is_wanted()
-            && plan.duration.is_none_or(|duration| begun.elapsed() < duration)
-            && plan.max_packets.is_none_or(|most| live.packets() < most)
+        let mut rest: Option<Rest> = None;
+        while plan.max_packets.is_none_or(|most| live.packets() < most)
             && plan.max_bytes.is_none_or(|most| became.bytes < most)
         {
+            if rest.is_none() {
+                let is_time = plan.duration.is_some_and(|duration| begun.elapsed() >= duration);
+                rest = (is_time || self.stop.is_wanted()).then(|| Rest::of(live));
+            }
+            if rest.as_ref().is_some_and(|rest| live.packets() >= rest.packets) {
+                break;
+            }
             match live.next_packet() {
                 Ok(Some(packet)) => {
                     became.bytes += packet.bytes.len() as u64;
                     self.take(origin, &packet)?;
+                    if rest.as_ref().is_some_and(|rest| self.clock.nanos_since(rest.time) > 0) {
+                        break;
+                    }
                     if live.has_next() {
                         continue;
                     }
+                }
+                Ok(None)
+                    if rest.as_ref().is_some_and(|r| r.since.elapsed() >= capture::HANDED_OVER) =>
+                {
+                    break;
                 }
                 // The next one may be long in coming.
                 Ok(None) => self.workers.as_mut().map_or(Ok(()), Workers::flush)?,
                 Err(error) => {
                     self.notes.problem(&error);
-                    became.problem = Some(error.to_string());
+                    became.problem = Some(error.detail());
                     break;
                 }
             }
@@ -111,6 +125,27 @@ impl<'a> Run<'a> {
             self.notes.progress().show(became.bytes, connections);
         }
         Ok(())
+    }
+}
+
+/// What had come when it was time to stop, and may still be in the kernel's ring: up to so many packets in all, up
+/// to this time. The kernel counts those too that libpcap leaves out (what goes out over the loopback interface
+/// comes in again), and clocks may be set, so that both are looked at.
+struct Rest {
+    since: Instant,
+    time: Timestamp,
+    packets: u64,
+}
+
+impl Rest {
+    fn of(live: &mut Live) -> Self {
+        let stats = live.stats();
+        let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self {
+            since: Instant::now(),
+            time: later(Timestamp::default(), time),
+            packets: stats.received.saturating_sub(stats.dropped),
+        }
     }
 }
 

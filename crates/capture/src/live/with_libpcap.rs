@@ -1,12 +1,12 @@
 //! Captures by libpcap.
 
-use super::{Interface, LiveConfig, LiveError, LiveStats, os};
+use super::{HANDED_OVER, Interface, LiveConfig, LiveError, LiveStats, os};
 use crate::block::Spare;
 use crate::{Block, Packet};
 use pcap::{Active, Capture, Device, Linktype, Precision};
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use wire::{LinkType, Timestamp};
 
 /// How long the kernel may keep packets of a block that is not full, and how long is waited for the next.
@@ -60,6 +60,8 @@ pub struct Live {
     waiting: VecDeque<Waiting>,
     packets: u64,
     counted: Counted,
+    /// Since when there is nothing more to capture.
+    over_since: Option<Instant>,
 }
 
 /// A packet that was copied.
@@ -111,6 +113,7 @@ impl Live {
             waiting: VecDeque::with_capacity(AT_ONCE),
             packets: 0,
             counted: Counted::default(),
+            over_since: None,
         })
     }
 
@@ -186,7 +189,14 @@ impl Live {
             let wire_len = packet.header.len.max(len as u32);
             waiting.push_back(Waiting { block: blocks.len() - 1, bytes, wire_len, time });
         });
-        taken.map_err(|error| self.ended(message(&error)))
+        match taken {
+            Ok(taken) => Ok(taken),
+            // What came before is in a block that the kernel will hand over; nothing else comes.
+            Err(_) if self.over_since.get_or_insert_with(Instant::now).elapsed() < HANDED_OVER => {
+                Ok(0)
+            }
+            Err(error) => Err(self.ended(message(&error))),
+        }
     }
 
     fn ended(&self, message: String) -> LiveError {
