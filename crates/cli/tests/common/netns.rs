@@ -2,6 +2,7 @@
 
 use super::{Running, skipped};
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio, id};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -14,6 +15,7 @@ impl Namespace {
     /// Why there is none where that may not be.
     fn new() -> Result<Self, String> {
         static MADE: AtomicU32 = AtomicU32::new(0);
+        forget_those_left();
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         let this = Self { name: format!("pcap2conn-{}-{number}", id()) };
         ip(&[], &format!("netns add {}", this.name))?;
@@ -72,6 +74,21 @@ impl Drop for Namespace {
     }
 }
 
+/// Deletes those of test programs that were killed before they could.
+fn forget_those_left() {
+    let Ok(entries) = std::fs::read_dir("/run/netns") else { return };
+    for name in entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()) {
+        let Some((pid, _)) = name.strip_prefix("pcap2conn-").and_then(|rest| rest.split_once('-'))
+        else {
+            continue;
+        };
+        if !Path::new("/proc").join(pid).exists() {
+            // Another test may be at it too.
+            let _ = ip(&[], &format!("netns del {name}"));
+        }
+    }
+}
+
 /// Runs `ip` with lines of commands; why one failed.
 fn ip(options: &[&str], lines: &str) -> Result<(), String> {
     let mut command = Command::new("ip");
@@ -85,7 +102,10 @@ fn ip(options: &[&str], lines: &str) -> Result<(), String> {
     let output = child.wait_with_output().map_err(|error| format!("ip: {error}"))?;
     match output.status.success() {
         true => Ok(()),
-        false => Err(format!("ip: {}", String::from_utf8_lossy(&output.stderr).trim())),
+        false => {
+            let said = String::from_utf8_lossy(&output.stderr);
+            Err(format!("ip: {}", said.lines().next().unwrap_or_default()))
+        }
     }
 }
 

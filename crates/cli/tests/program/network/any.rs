@@ -1,6 +1,6 @@
 //! Which interface is captured from.
 
-use super::{files, in_names, script};
+use super::{files, in_names, script, summary};
 use crate::common::{Capturing, LEFT, Pair, has};
 use std::collections::BTreeMap;
 
@@ -33,8 +33,7 @@ fn an_address_names_the_interface_on_which_only_what_the_filter_wants_is_capture
         let (place, said) = capturing.stop(0);
         let want = [(format!("{}.7001.txt", in_names(there)), "wanted,wanted,".to_owned())];
         assert_eq!(texts(&files(&place)), BTreeMap::from(want), "{said}");
-        let summary = std::fs::read_to_string(place.path("summary.json")).unwrap();
-        let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
+        let summary = summary(&place);
         // The kernel applies the filter.
         assert_eq!(summary["packets"]["read"], 2, "{summary}");
         assert_eq!(summary["set_aside"]["filtered"], 0, "{summary}");

@@ -1,6 +1,6 @@
 //! Interfaces that go down, and away.
 
-use super::{files, script};
+use super::{files, script, summary};
 use crate::common::{Capturing, Pair, RIGHT, has};
 use std::thread::sleep;
 use std::time::Duration;
@@ -33,8 +33,7 @@ fn an_interface_that_goes_away_ends_the_capture_with_all_that_came_before() {
             false => assert_eq!(bytes, b"lastlast", "{said}"),
         }
     }
-    let summary = std::fs::read_to_string(place.path("summary.json")).unwrap();
-    let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
+    let summary = summary(&place);
     let status = summary["inputs"][0]["status"].as_str().unwrap();
     assert_eq!(problem, format!("pcap2conn: v0: {status}"));
     assert!(

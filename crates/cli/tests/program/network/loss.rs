@@ -1,7 +1,7 @@
 //! Networks that lose, delay and repeat, and captures that do not see all.
 
 use super::http::{get, serve};
-use super::{Chunk, bytes, chunks, files, in_names, said, script};
+use super::{Chunk, bytes, chunks, files, in_names, said, script, summary};
 use crate::common::{Capturing, Detour, Running, has, skipped};
 
 const BODY: usize = 1_000_000;
@@ -48,13 +48,12 @@ fn what_a_network_lost_delayed_and_repeated_leaves_no_trace_in_the_bytes() {
         let [dropped, delayed, doubled] =
             ["dropped", "delayed", "doubled"].map(|what| number(&words, what));
         assert!(dropped > 50 && delayed > 20 && doubled > 20, "{words}");
-        let (place, summary) = capturing.stop(0);
+        let (place, said) = capturing.stop(0);
         let files = files(&place);
         let served = format!("TCP-{}.8000-{}.", in_names(server), in_names(client));
         let (_, got) = files.iter().find(|(name, _)| name.starts_with(&served)).unwrap();
-        assert!(*got == stream, "{} bytes of {}: {summary}", got.len(), stream.len());
-        let summary = std::fs::read_to_string(place.path("summary.json")).unwrap();
-        let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
+        assert!(*got == stream, "{} bytes of {}: {said}", got.len(), stream.len());
+        let summary = summary(&place);
         let count = |what: &str| summary[what].as_u64().unwrap() as usize;
         assert_eq!((count("missing"), count("gaps"), count("conflicting")), (0, 0, 0));
         assert!(count("out_of_order") >= (dropped / 2).max(delayed), "{summary} {words}");

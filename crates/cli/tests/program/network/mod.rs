@@ -11,6 +11,7 @@ mod http;
 mod loss;
 mod ping;
 mod stop;
+mod vlan;
 
 use crate::common::Place;
 use std::collections::BTreeMap;
@@ -36,6 +37,11 @@ fn files(place: &Place) -> BTreeMap<String, Vec<u8>> {
         assert!(files.insert(rest.to_owned(), bytes).is_none(), "{name} is there twice");
     }
     files
+}
+
+/// What `--summary-json summary.json` wrote.
+fn summary(place: &Place) -> serde_json::Value {
+    serde_json::from_slice(&std::fs::read(place.path("summary.json")).unwrap()).unwrap()
 }
 
 /// A JSON line: a chunk, or a gap.

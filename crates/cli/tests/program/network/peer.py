@@ -2,13 +2,13 @@
 
     peer.py echo ADDRESS PORT                      sends back what it gets, over TCP and UDP
     peer.py many ADDRESS PORT CONNECTIONS SIZE     opens all at once; for each line of its input, each says SIZE bytes
-    peer.py send ADDRESS PORT TEXT                 says it in a datagram, and waits until it is back
 
 Byte k of what connection i says is (31 * i + k + k // 251) % 256.
 """
 
 import selectors
 import socket
+import struct
 import sys
 
 
@@ -78,11 +78,24 @@ def send(address, port, text):
     print(peer.recv(65536).decode())
 
 
+def tag(interface, port, vlan, text):
+    udp = struct.pack("!HHHH", 7777, port, 8 + len(text), 0) + text.encode()
+    ends = socket.inet_aton("192.0.2.1") + socket.inet_aton("192.0.2.2")
+    ip = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(udp), 0, 0, 64, socket.IPPROTO_UDP, 0) + ends
+    tag = struct.pack("!HH", 0x8100, int(vlan))
+    frame = b"\xff" * 6 + b"\x02" + bytes(5) + tag + b"\x08\x00" + ip + udp
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as s:
+        s.bind((interface, 0))
+        s.send(frame)
+
+
 if __name__ == "__main__":
     what, address, port, *rest = sys.argv[1:]
     if what == "echo":
         echo(address, int(port))
     elif what == "many":
         many(address, int(port), *map(int, rest))
+    elif what == "tag":
+        tag(address, int(port), *rest)
     else:
         send(address, int(port), *rest)

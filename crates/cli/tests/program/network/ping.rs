@@ -1,6 +1,6 @@
 //! ICMP, as ping speaks it.
 
-use super::{chunks, files, in_names};
+use super::{chunks, files, in_names, summary};
 use crate::common::{Capturing, Pair, has};
 
 #[test]
@@ -34,5 +34,31 @@ fn echo_requests_and_replies_are_one_connection_with_their_bytes() {
             assert!(request.bytes[24..].chunks(4).all(|four| four == [0x5c, 0xa1, 0xab, 0x1e]));
             assert_eq!(request.bytes[4..], reply.bytes[4..]);
         }
+    }
+}
+
+#[test]
+fn a_ping_larger_than_a_frame_comes_whole() {
+    if !has(&["ping"]) {
+        return;
+    }
+    let Some(pair) = Pair::new() else { return };
+    // Whoever asks for a neighbour is not fragmented.
+    let filters = ["icmp", "ip6[6] == 44"];
+    for ((from, to), filter) in pair.addresses().zip(filters) {
+        let options = "-i v0 -j --summary-json summary.json";
+        let Some(capturing) = Capturing::start_in(&pair.left, options, filter) else { return };
+        pair.left.run(&format!("ping -c 1 -W 20 -s 20000 -p 5ca1ab1e {to}"));
+        let (place, said) = capturing.stop(0);
+        let files = files(&place);
+        assert_eq!(files.len(), 1, "{from}: {:?} {said}", files.keys());
+        let chunks = chunks(files.values().next().unwrap());
+        let [request, reply] = &chunks[..] else { panic!("{from}: {said}") };
+        assert_eq!((request.side, reply.side), (0, 1));
+        assert_eq!((request.bytes.len(), reply.bytes.len()), (20_008, 20_008));
+        assert!(request.bytes[24..].chunks(4).all(|four| four == [0x5c, 0xa1, 0xab, 0x1e]));
+        assert!(request.bytes[4..] == reply.bytes[4..]);
+        let summary = summary(&place);
+        assert_eq!(summary["packets"]["read"], 28, "14 fragments each way: {summary}");
     }
 }
