@@ -60,6 +60,11 @@ test)
     need tcpdump tcpdump
     need tcpflow tcpflow
     need ip iproute2
+    need ethtool ethtool
+    need curl curl
+    need dnsmasq dnsmasq-base
+    need dig bind9-dnsutils
+    need ping iputils-ping
     need valgrind valgrind
     [ ${#wanted[@]} = 0 ] && exit 0
     if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then

@@ -45,7 +45,7 @@ pub use block::Block;
 pub use error::{ReadError, Reason};
 pub use filter::{Filter, FilterError, Verdict};
 pub use inputs::{Input, Inputs, InputsError, Order};
-pub use live::{Interface, Live, LiveConfig, LiveError, LiveStats, interfaces};
+pub use live::{HANDED_OVER, Interface, Live, LiveConfig, LiveError, LiveStats, interfaces};
 pub use packet::Packet;
 pub use reader::Reader;
 pub use record::{Failed, RecordConfig, RecordError, Recorder, Rotation};

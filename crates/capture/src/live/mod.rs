@@ -15,6 +15,11 @@ pub use without_libpcap::{Live, interfaces};
 use crate::error::OneLine;
 use std::net::IpAddr;
 use std::ops::AddAssign;
+use std::time::Duration;
+
+/// After so long, a packet that came has been given if packets were taken all the time: twice what the kernel may
+/// keep a block of them that is not full.
+pub const HANDED_OVER: Duration = Duration::from_millis(200);
 
 /// A network interface of this machine, or what the system offers as one.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -146,7 +151,7 @@ pub enum LiveError {
         /// What libpcap says.
         message: String,
     },
-    /// The interface went down or away, or the capture failed.
+    /// The interface went away, or the capture failed. (One that goes down may come up again.)
     #[error("{interface}: the capture has ended: {}", OneLine(.message))]
     Ended {
         /// Where.
@@ -157,11 +162,17 @@ pub enum LiveError {
 }
 
 impl LiveError {
-    /// The same line without the interface, where a capture has [ended](Self::Ended).
+    /// What happened, without the interface's name.
     pub fn detail(&self) -> String {
+        let text = self.to_string();
         match self {
-            Self::Ended { message, .. } => format!("the capture has ended: {}", OneLine(message)),
-            other => other.to_string(),
+            Self::NoLibpcap | Self::List { .. } | Self::Unknown { .. } => text,
+            Self::Permission { interface, .. }
+            | Self::Open { interface, .. }
+            | Self::Filter { interface, .. }
+            | Self::Ended { interface, .. } => {
+                text.strip_prefix(&format!("{interface}: ")).unwrap_or(&text).to_owned()
+            }
         }
     }
 }
@@ -204,5 +215,12 @@ mod tests {
             let want = format!("there is no interface '{wanted}'; there are: eth0, eth1, 10.0.0.1");
             assert_eq!(error, want);
         }
+    }
+
+    #[test]
+    fn what_happened_is_told_without_the_interface_too() {
+        let error = LiveError::Ended { interface: "eth0".into(), message: "gone".into() };
+        assert_eq!(error.to_string(), "eth0: the capture has ended: gone");
+        assert_eq!(error.detail(), "the capture has ended: gone");
     }
 }

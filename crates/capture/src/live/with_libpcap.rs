@@ -1,12 +1,12 @@
 //! Captures by libpcap.
 
-use super::{Interface, LiveConfig, LiveError, LiveStats, os};
+use super::{HANDED_OVER, Interface, LiveConfig, LiveError, LiveStats, os};
 use crate::block::Spare;
 use crate::{Block, Packet};
 use pcap::{Active, Capture, Device, Linktype, Precision};
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use wire::{LinkType, Timestamp};
 
 /// How long the kernel may keep packets of a block that is not full, and how long is waited for the next.
@@ -62,6 +62,8 @@ pub struct Live {
     counted: Counted,
     /// Packets from before are left out.
     begins: Option<Timestamp>,
+    /// Since when there is nothing more to capture.
+    over_since: Option<Instant>,
 }
 
 /// A packet that was copied.
@@ -114,6 +116,7 @@ impl Live {
             packets: 0,
             counted: Counted::default(),
             begins: None,
+            over_since: None,
         })
     }
 
@@ -220,7 +223,14 @@ impl Live {
             let wire_len = packet.header.len.max(len as u32);
             waiting.push_back(Waiting { block: blocks.len() - 1, bytes, wire_len, time });
         });
-        taken.map_err(|error| self.ended(message(&error)))
+        match taken {
+            Ok(taken) => Ok(taken),
+            // What came before is in a block that the kernel will hand over; nothing else comes.
+            Err(_) if self.over_since.get_or_insert_with(Instant::now).elapsed() < HANDED_OVER => {
+                Ok(0)
+            }
+            Err(error) => Err(self.ended(message(&error))),
+        }
     }
 
     fn ended(&self, message: String) -> LiveError {

@@ -56,7 +56,9 @@ pub(crate) fn action(args: Args) -> Result<Action, String> {
         return Ok(Action::List { as_json: args.json });
     }
     let (from, several) = match &args.interface {
-        Some(interface) => (From::Interface(Box::new(live::live(&args, interface)?)), args.rings > 1),
+        Some(interface) => {
+            (From::Interface(Box::new(live::live(&args, interface)?)), args.rings > 1)
+        }
         None => {
             let inputs = inputs(&args)?;
             let several = inputs.len() > 1;

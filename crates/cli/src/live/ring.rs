@@ -1,13 +1,14 @@
 //! One ring, and the thread that reads it.
 
 use super::together::Together;
-use super::watch::Watch;
+use super::watch::{Watch, later};
 use crate::config;
 use crate::run::{Origin, Progressed, Run};
 use crate::workers::{Halted, Workers};
 use capture::Live;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use wire::Timestamp;
 
 /// How often a ring is looked after.
 const TICK: Duration = Duration::from_millis(250);
@@ -35,21 +36,28 @@ impl Run<'_> {
         together: &Together<'_>,
         watch: Option<&mut Watch<'_>>,
     ) -> Result<(), Halted> {
-        let result = self.follow_until_over(ring, together, watch);
-        // Whatever it was, the others need not go on.
-        together.end();
+        let result = self.follow_to_the_end(ring, together, watch);
+        if result.is_err() {
+            together.end();
+        }
         together.show(ring, self);
         result
     }
 
-    fn follow_until_over(
+    fn follow_to_the_end(
         &mut self,
         ring: &mut Ring<'_>,
         together: &Together<'_>,
         mut watch: Option<&mut Watch<'_>>,
     ) -> Result<(), Halted> {
-        let mut looked = Instant::now();
+        let (mut looked, mut rest) = (Instant::now(), None);
         while !together.is_over() {
+            if rest.is_none() && together.is_to_stop() {
+                rest = Some(Rest::of(&mut ring.live));
+            }
+            if rest.as_ref().is_some_and(|rest| rest.has_come(ring.live.packets())) {
+                break;
+            }
             match ring.live.next_packet() {
                 Ok(Some(packet)) => {
                     if !together.may_take(&packet) {
@@ -59,15 +67,21 @@ impl Run<'_> {
                     ring.became.bytes += packet.bytes.len() as u64;
                     together.record(&packet)?;
                     self.take(&ring.origin, &packet)?;
+                    if rest.as_ref().is_some_and(|rest| rest.is_before(&self.clock)) {
+                        break;
+                    }
                     if ring.live.has_next() {
                         continue;
                     }
                 }
+                Ok(None) if rest.as_ref().is_some_and(Rest::is_late) => break,
                 // The next one may be long in coming.
                 Ok(None) => self.workers.as_mut().map_or(Ok(()), Workers::flush)?,
                 Err(error) => {
                     self.notes.problem(&error);
                     ring.became.problem = Some(error.detail());
+                    // The others have their rest to take.
+                    together.stop();
                     break;
                 }
             }
@@ -85,5 +99,41 @@ impl Run<'_> {
             together.look(now);
         }
         Ok(())
+    }
+}
+
+/// What had come when it was time to stop, and may still be in the kernel's ring: up to so many packets in all, up
+/// to this time. The kernel counts those too that libpcap leaves out (what goes out over the loopback interface
+/// comes in again), and clocks may be set, so that both are looked at.
+struct Rest {
+    since: Instant,
+    time: Timestamp,
+    packets: u64,
+}
+
+impl Rest {
+    fn of(live: &mut Live) -> Self {
+        let stats = live.stats();
+        let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self {
+            since: Instant::now(),
+            time: later(Timestamp::default(), time),
+            packets: stats.received.saturating_sub(stats.dropped),
+        }
+    }
+
+    /// Were so many packets all of it?
+    fn has_come(&self, packets: u64) -> bool {
+        packets >= self.packets
+    }
+
+    /// Does a packet of this time belong to it no more?
+    fn is_before(&self, time: &Timestamp) -> bool {
+        time.nanos_since(self.time) > 0
+    }
+
+    /// Is there none, if there is none at this moment?
+    fn is_late(&self) -> bool {
+        self.since.elapsed() >= capture::HANDED_OVER
     }
 }

@@ -18,6 +18,9 @@ pub(super) struct Together<'a> {
     pub(super) disk: Option<&'a Disk>,
     pub(super) begun: Instant,
     stop: Stop,
+    /// Nothing more is taken but what has come.
+    to_stop: AtomicBool,
+    /// Nothing more is taken.
     over: AtomicBool,
     packets: AtomicU64,
     bytes: AtomicU64,
@@ -47,6 +50,7 @@ impl<'a> Together<'a> {
             disk: config.output.disk.as_ref(),
             begun: Instant::now(),
             stop,
+            to_stop: AtomicBool::new(false),
             over: AtomicBool::new(false),
             packets: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
@@ -56,20 +60,32 @@ impl<'a> Together<'a> {
         }
     }
 
-    /// Is there a reason to stop?
-    pub(super) fn is_over(&self) -> bool {
-        self.stop.is_wanted() || self.over.load(Ordering::Relaxed)
+    /// Is nothing more to be taken but what has come?
+    pub(super) fn is_to_stop(&self) -> bool {
+        self.stop.is_wanted() || self.to_stop.load(Ordering::Relaxed)
     }
 
-    /// There is one.
+    /// From now on, nothing is taken but what has come.
+    pub(super) fn stop(&self) {
+        self.to_stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Is nothing more to be taken?
+    pub(super) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
+    /// From now on, nothing is taken.
     pub(super) fn end(&self) {
         self.over.store(true, Ordering::Relaxed);
     }
 
     /// Looks for reasons that need not be asked for with each packet.
     pub(super) fn look(&self, now: Instant) {
-        let late = self.plan.duration.is_some_and(|most| now - self.begun >= most);
-        if late || self.disk.is_some_and(Disk::is_full) {
+        if self.plan.duration.is_some_and(|most| now - self.begun >= most) {
+            self.stop();
+        }
+        if self.disk.is_some_and(Disk::is_full) {
             self.end();
         }
     }

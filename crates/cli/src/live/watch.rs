@@ -87,7 +87,7 @@ impl<'a> Watch<'a> {
 }
 
 /// So much later.
-fn later(time: Timestamp, by: Duration) -> Timestamp {
+pub(super) fn later(time: Timestamp, by: Duration) -> Timestamp {
     let nanos = u64::from(time.subsec_nanos()) + u64::from(by.subsec_nanos());
     let secs = time.secs().saturating_add_unsigned(by.as_secs() + nanos / 1_000_000_000);
     Timestamp::fine(secs, (nanos % 1_000_000_000) as u32)

@@ -1,95 +1,10 @@
 //! Live capture of real traffic over the loopback interface, which every test has an own port of. Skipped
 //! where the process may not capture.
 
-use crate::common::{Place, skipped};
-use std::io::{BufRead, BufReader, Read, Write};
+use crate::common::{Capturing, Place, skipped};
+use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::thread::{sleep, spawn};
-use std::time::{Duration, Instant};
-
-/// Nothing here takes so long.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// The program, capturing.
-struct Capturing {
-    place: Place,
-    child: Child,
-    said: std::thread::JoinHandle<String>,
-}
-
-impl Capturing {
-    /// Starts it in a place of its own, and waits until it captures; `None` where it may not.
-    fn start(arguments: &str, filter: &str) -> Option<Self> {
-        let place = Place::new();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_pcap2conn"))
-            .args(arguments.split_whitespace())
-            .args(["--verbose", "-o", "out", "-e", filter])
-            .current_dir(place.path("."))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
-        let mut lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
-        let mut said = String::new();
-        loop {
-            let Some(line) = lines.next() else {
-                let status = child.wait().expect("it ends");
-                assert!(said.contains("CAP_NET_RAW"), "{status}: {said}");
-                skipped(said.trim());
-                return None;
-            };
-            let line = line.expect("text") + "\n";
-            said += &line;
-            if line.contains("capturing on ") {
-                break;
-            }
-        }
-        let said = spawn(move || lines.fold(said, |said, line| said + &line.expect("text") + "\n"));
-        Some(Self { place, child, said })
-    }
-
-    /// Asks it to stop; what it said, when it has ended with this status.
-    fn stop(self, status: i32) -> (Place, String) {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
-        self.ends(status)
-    }
-
-    /// What it said, when it has ended with this status by itself.
-    fn ends(mut self, status: i32) -> (Place, String) {
-        let begun = Instant::now();
-        let ended = loop {
-            match self.child.try_wait().expect("it is a child") {
-                Some(ended) => break ended,
-                None if begun.elapsed() < PATIENCE => sleep(Duration::from_millis(20)),
-                None => {
-                    let _ = self.child.kill();
-                    panic!("it does not end");
-                }
-            }
-        };
-        let said = self.said.join().expect("it is read");
-        assert_eq!(ended.code(), Some(status), "{said}");
-        (self.place, said)
-    }
-
-    /// Waits until a file whose name ends so has these contents.
-    fn wait_for(&self, name: &str, is_there: impl Fn(&[u8]) -> bool) {
-        let begun = Instant::now();
-        while !self.files(name).iter().any(|path| std::fs::read(path).is_ok_and(|b| is_there(&b))) {
-            assert!(begun.elapsed() < PATIENCE, "no file {name} with that in it");
-            sleep(Duration::from_millis(20));
-        }
-    }
-
-    fn files(&self, name: &str) -> Vec<PathBuf> {
-        let Ok(entries) = std::fs::read_dir(self.place.path("out")) else { return Vec::new() };
-        let paths = entries.map(|entry| entry.expect("an entry").path());
-        paths.filter(|path| path.to_string_lossy().ends_with(name)).collect()
-    }
-}
+use std::thread::spawn;
 
 /// Bytes that nobody would make by mistake.
 fn bytes(len: usize) -> Vec<u8> {

@@ -23,6 +23,8 @@ mod json_lines;
 mod live;
 mod metadata;
 mod names;
+#[cfg(all(target_os = "linux", feature = "libpcap"))]
+mod network;
 mod options;
 mod raw;
 mod stories;
