@@ -155,7 +155,9 @@ impl Live {
     pub fn next_packet(&mut self) -> Result<Option<Packet<'_>>, LiveError> {
         if self.waiting.is_empty() && self.take_some()? == 0 {
             os::wait(&self.capture, WAIT).map_err(|error| self.ended(error.to_string()))?;
-            self.take_some()?;
+            if self.take_some()? == 0 {
+                self.look_whether_up()?;
+            }
         }
         let Some(Waiting { block, bytes, wire_len, time }) = self.waiting.pop_front() else {
             return Ok(None);
@@ -225,12 +227,25 @@ impl Live {
         });
         match taken {
             Ok(taken) => Ok(taken),
-            // What came before is in a block that the kernel will hand over; nothing else comes.
-            Err(_) if self.over_since.get_or_insert_with(Instant::now).elapsed() < HANDED_OVER => {
-                Ok(0)
-            }
+            Err(_) if !self.is_over() => Ok(0),
             Err(error) => Err(self.ended(message(&error))),
         }
+    }
+
+    /// Whoever waits for an interface that is down waits for somebody else.
+    fn look_whether_up(&mut self) -> Result<(), LiveError> {
+        // Where it is away altogether, libpcap says so.
+        let is_down = self.name != ANY && os::is_up(&self.capture, &self.name).is_ok_and(|up| !up);
+        if is_down && self.is_over() {
+            return Err(self.ended("the interface went down".into()));
+        }
+        Ok(())
+    }
+
+    /// There is nothing more to capture, but what came before is in a block that the kernel will hand over. Has
+    /// it?
+    fn is_over(&mut self) -> bool {
+        self.over_since.get_or_insert_with(Instant::now).elapsed() >= HANDED_OVER
     }
 
     fn ended(&self, message: String) -> LiveError {

@@ -3,7 +3,7 @@
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
-pub(super) use linux::share_out;
+pub(super) use linux::{is_up, share_out};
 
 #[cfg(unix)]
 mod unix;
@@ -12,7 +12,7 @@ pub(super) use unix::wait;
 
 #[cfg(not(target_os = "linux"))]
 mod other;
-#[cfg(not(target_os = "linux"))]
-pub(super) use other::share_out;
 #[cfg(not(unix))]
 pub(super) use other::wait;
+#[cfg(not(target_os = "linux"))]
+pub(super) use other::{is_up, share_out};
