@@ -1,15 +1,10 @@
-//! Live capture of real traffic over the loopback interface, which every test has an own port of. Skipped
-//! where the process may not capture.
+//! Connections, addresses, times and ends.
 
+use super::bytes;
 use crate::common::{Capturing, Place, skipped};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
 use std::thread::spawn;
-
-/// Bytes that nobody would make by mistake.
-fn bytes(len: usize) -> Vec<u8> {
-    (0..len).map(|i| (i * 7 + i / 251) as u8).collect()
-}
 
 #[test]
 fn the_bytes_on_disk_are_the_bytes_served() {
