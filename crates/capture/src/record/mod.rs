@@ -194,7 +194,7 @@ impl Recorder {
 
     fn hand_over(&mut self) -> Result<(), Failed> {
         if self.piece.is_empty() {
-            return Ok(());
+            return if self.thread.is_finished() { Err(Failed) } else { Ok(()) };
         }
         let next =
             self.written.try_recv().unwrap_or_else(|_| Vec::with_capacity(PIECE + PIECE / 8));
@@ -313,6 +313,7 @@ mod tests {
             full.flush(LiveStats::default()).unwrap();
             let block = Block::new(1 << 20);
             while full.record(&live_packet(1, &block)).is_ok() {}
+            assert_eq!(full.flush(LiveStats::default()), Err(Failed));
             let error = full.finish(LiveStats::default()).unwrap_err();
             assert_eq!(error.to_string(), "cannot write the recording /dev/full");
             assert_eq!(error.source.kind(), io::ErrorKind::StorageFull);

@@ -61,8 +61,8 @@ impl Capturing {
     pub(crate) fn wait_for(&self, name: &str, is_there: impl Fn(&[u8]) -> bool) {
         let begun = Instant::now();
         while !self.files(name).iter().any(|path| std::fs::read(path).is_ok_and(|b| is_there(&b))) {
-            let said = || self.running.said();
-            assert!(begun.elapsed() < PATIENCE, "no file {name} with that in it: {}", said());
+            let there = || format!("{:?}: {}", self.files(""), self.running.said());
+            assert!(begun.elapsed() < PATIENCE, "no file {name} with that in it: {}", there());
             sleep(Duration::from_millis(20));
         }
     }

@@ -6,6 +6,9 @@ use std::path::Path;
 use std::process::{Command, Stdio, id};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+/// What the names of namespaces begin with, the process and a number after it.
+const PREFIX: &str = "p2c-test-";
+
 /// A network namespace, deleted with this.
 pub(crate) struct Namespace {
     name: String,
@@ -17,7 +20,7 @@ impl Namespace {
         static MADE: AtomicU32 = AtomicU32::new(0);
         forget_those_left();
         let number = MADE.fetch_add(1, Ordering::Relaxed);
-        let this = Self { name: format!("pcap2conn-{}-{number}", id()) };
+        let this = Self { name: format!("{PREFIX}{}-{number}", id()) };
         ip(&[], &format!("netns add {}", this.name))?;
         this.ip("link set lo up")?;
         Ok(this)
@@ -78,11 +81,9 @@ impl Drop for Namespace {
 fn forget_those_left() {
     let Ok(entries) = std::fs::read_dir("/run/netns") else { return };
     for name in entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()) {
-        let Some((pid, _)) = name.strip_prefix("pcap2conn-").and_then(|rest| rest.split_once('-'))
-        else {
-            continue;
-        };
-        if !Path::new("/proc").join(pid).exists() {
+        let process = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next());
+        let process = process.and_then(|digits| digits.parse::<u32>().ok());
+        if process.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
             // Another test may be at it too.
             let _ = ip(&[], &format!("netns del {name}"));
         }

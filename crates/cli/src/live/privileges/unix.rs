@@ -18,6 +18,9 @@ pub(crate) fn give_up(privileges: &Privileges, places: &Places<'_>) -> anyhow::R
         return Ok(());
     }
     let user = privileges.user.as_deref().map(find).transpose()?;
+    if let Some(root) = privileges.root.as_ref().filter(|root| !root.is_dir()) {
+        bail!("--chroot {}: there is no such directory", root.display());
+    }
     if let Some(dir) = places.dir {
         let outside = from_outside(privileges, dir);
         make_dir(&outside, user.as_ref())

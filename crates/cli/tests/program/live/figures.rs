@@ -31,7 +31,7 @@ fn value(text: &str, name: &str) -> u64 {
 #[test]
 fn prometheus_is_told_all_figures() {
     let (server, port) = (Server::start(), free_port());
-    let arguments = format!("-i lo --metrics 127.0.0.1:{port} --max-disk 10");
+    let arguments = format!("-i lo -s --metrics 127.0.0.1:{port} --max-disk 10");
     let Some(capturing) = Capturing::start(&arguments, &server.filter()) else { return };
     // One that goes on, and some that are over.
     let mut open = server.connect();

@@ -1,16 +1,11 @@
 //! Many connections at once, and few descriptors.
 
-use super::{files, script};
+use super::{files, said_by, script};
 use crate::common::{Capturing, LEFT, Pair, RIGHT, has, wait_until};
 
 const CONNECTIONS: usize = 400;
 const SIZE: usize = 2000;
 const ROUNDS: usize = 3;
-
-/// What the script says in a connection.
-fn said(connection: usize) -> Vec<u8> {
-    (0..ROUNDS * SIZE).map(|k| (31 * connection + k + k / 251) as u8).collect()
-}
 
 fn descriptors(pid: u32) -> usize {
     std::fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
@@ -57,7 +52,7 @@ fn hundreds_of_connections_at_once_take_no_more_descriptors_than_allowed() {
     for (connection, port) in ports.split(' ').enumerate() {
         let [to, from] = [format!("{here}.{port}-{there}.7"), format!("{there}.7-{here}.{port}")];
         for name in [format!("TCP-{to}.txt"), format!("TCP-{from}.txt")] {
-            assert!(files[&name] == said(connection), "{name}");
+            assert!(files[&name] == said_by(connection, 0..ROUNDS * SIZE), "{name}");
         }
         let metadata = String::from_utf8_lossy(&files[&format!("TCP-{to}-metadata.txt")]);
         assert!(metadata.contains("Ended:                             FIN"), "{metadata}");

@@ -9,18 +9,25 @@ mod gone;
 mod http;
 
 mod loss;
+mod middle;
 mod ping;
 mod stop;
 mod vlan;
 
 use crate::common::Place;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// A script of this folder, as a program for a namespace.
 fn script(name: &str) -> String {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/program/network");
     assert!(!folder.contains(char::is_whitespace), "commands of tests are cut at blanks");
     format!("python3 -u {folder}/{name}")
+}
+
+/// What `peer.py` says in a connection, from one byte to another.
+fn said_by(connection: usize, bytes: Range<usize>) -> Vec<u8> {
+    bytes.map(|k| (31 * connection + k + k / 251) as u8).collect()
 }
 
 /// An address as the names of files have it.

@@ -67,7 +67,10 @@ def many(address, port, connections, size):
         start += size
         print("said", start)
     for peer in peers:
-        peer.close()
+        peer.shutdown(socket.SHUT_WR)
+    for peer in peers:
+        # The other end closes too.
+        receive(peer, 1)
 
 
 def send(address, port, text):

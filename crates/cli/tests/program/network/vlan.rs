@@ -1,6 +1,6 @@
 //! Tags of VLANs, which the kernel takes off and hands over beside the packet.
 
-use super::{chunks, script};
+use super::{chunks, said, script};
 use crate::common::{Capturing, Pair, has};
 
 #[test]
@@ -19,18 +19,17 @@ fn a_tag_that_the_kernel_took_off_is_there_again() {
     let wanted =
         [vec![of("5", &["five", "again"])], vec![of("4", &["four"]), of("5", &["five", "again"])]];
     for (capturing, wanted) in [of_five, of_all].into_iter().zip(wanted) {
-        let (place, said) = capturing.stop(0);
-        // Both have the same name, but for their times or a number.
-        let read = |name: &str| std::fs::read(place.path("out").join(name)).unwrap();
-        let names = place.names("out");
-        let all_metadata = names.iter().filter(|name| name.contains("-metadata"));
-        let texts = all_metadata.map(|name| {
-            let metadata: serde_json::Value = serde_json::from_slice(&read(name)).unwrap();
-            let data = read(&name.replace("-metadata", ""));
-            (metadata["vlan"].as_str().unwrap().to_owned(), super::said(&chunks(&data), 0))
+        let (place, words) = capturing.stop(0);
+        // Their names differ by the second, or have a number if they do not.
+        let files = place.files("out");
+        let all_metadata = files.iter().filter(|(name, _)| name.contains("-metadata"));
+        let texts = all_metadata.map(|(name, metadata)| {
+            let metadata: serde_json::Value = serde_json::from_str(metadata).unwrap();
+            let data = &files[&name.replace("-metadata", "")];
+            (metadata["vlan"].as_str().unwrap().to_owned(), said(&chunks(data.as_bytes()), 0))
         });
         let mut texts: Vec<_> = texts.collect();
         texts.sort();
-        assert_eq!(texts, wanted, "{said}");
+        assert_eq!(texts, wanted, "{words}");
     }
 }
