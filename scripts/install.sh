@@ -65,6 +65,8 @@ test)
     need dnsmasq dnsmasq-base
     need dig bind9-dnsutils
     need ping iputils-ping
+    need tcpreplay tcpreplay
+    /usr/bin/python3 -c 'import prometheus_client' 2>/dev/null || wanted+=(python3-prometheus-client)
     need valgrind valgrind
     [ ${#wanted[@]} = 0 ] && exit 0
     if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
