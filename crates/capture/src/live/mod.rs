@@ -40,7 +40,21 @@ pub struct Interface {
     pub wireless: bool,
 }
 
+/// How Npcap's names begin, which are passed on as they are: what it calls an interface may not be in the list.
+const NPCAP: &str = r"\Device\NPF_";
+
 impl Interface {
+    /// The name of the interface that `wanted` names, or whose address it is: see [`Self::find`].
+    ///
+    /// # Errors
+    /// There is none, or the system does not say which there are.
+    pub fn name_of(wanted: &str) -> Result<String, LiveError> {
+        if wanted.starts_with(NPCAP) {
+            return Ok(wanted.to_owned());
+        }
+        Ok(Self::find(wanted, &interfaces()?)?.name.clone())
+    }
+
     /// The interface that `wanted` names, or whose address it is. An IPv6 address may have a zone, as in
     /// `fe80::1%eth0` (RFC 4007, section 11): it then must be the interface's name.
     ///
@@ -215,6 +229,13 @@ mod tests {
             let want = format!("there is no interface '{wanted}'; there are: eth0, eth1, 10.0.0.1");
             assert_eq!(error, want);
         }
+    }
+
+    #[test]
+    fn names_of_npcap_are_passed_on() {
+        let name = r"\Device\NPF_{0E1A2B3C-4D5E-6F70-8192-A3B4C5D6E7F8}";
+        assert_eq!(Interface::name_of(name).as_deref(), Ok(name));
+        assert!(Interface::name_of("no such interface").is_err());
     }
 
     #[test]

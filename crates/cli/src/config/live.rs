@@ -104,7 +104,7 @@ fn record(args: &Args) -> Result<Option<Record>, String> {
     if rotation.count.is_some() && !rotation.is_wanted() {
         return Err("--rotate-count: needs --rotate-size or --rotate-time".into());
     }
-    if path.file_name().is_none() {
+    if path.file_name().is_none_or(|name| name == "-") {
         return Err(format!("--write-pcapng {}: a file is needed", path.display()));
     }
     Ok(Some(Record { path: path.clone(), rotation }))
@@ -193,6 +193,7 @@ mod tests {
             ("--write-pcapng a --rotate-size 0", "--rotate-size 0"),
             ("--write-pcapng a --rotate-time 0", "--rotate-time 0"),
             ("--write-pcapng /", "--write-pcapng /: a file"),
+            ("--write-pcapng -", "--write-pcapng -: a file"),
             ("--metrics 192.0.2.1:9100", "--metrics 192.0.2.1:9100: an address of this machine"),
             ("--rings 0", "--rings 0"),
             ("--rings 65", "--rings 65: at most 64"),

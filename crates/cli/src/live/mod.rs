@@ -30,8 +30,7 @@ impl<'a> Run<'a> {
         plan: &'a config::Live,
         inputs: &mut Vec<(Origin<'a>, Progressed)>,
     ) -> anyhow::Result<bool> {
-        let all = capture::interfaces()?;
-        let name = Interface::find(&plan.interface, &all)?.name.clone();
+        let name = Interface::name_of(&plan.interface)?;
         let config = LiveConfig {
             interface: name.clone(),
             snap_length: plan.snap_length,
