@@ -30,10 +30,8 @@ from typing import Dict, List
 
 from measure import Run, contents, count_calls, kind_of, measure, remove, room, table, version
 from parts import PARTS, Command, Part, Results
+from project import BARE, PROGRAM, build, make_capture, say
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-PROJECT = os.path.dirname(HERE)
-TARGET = os.environ.get("CARGO_TARGET_DIR", os.path.join(PROJECT, "target"))
 PLACE = re.compile(r"\{([a-z]+)(?::([a-z]+))?\}")
 
 
@@ -45,7 +43,7 @@ class Bench:
         self.scratch = scratch
         self.tools = {
             "program": os.path.abspath(options.program),
-            "bare": os.path.join(TARGET, "release", "bare"),
+            "bare": BARE,
         }
         self.rows: List[Dict[str, str]] = []
         self.skipped: List[str] = []
@@ -88,11 +86,7 @@ class Bench:
         packets, paths = {}, {}
         for key, capture in part.captures.items():
             paths[key] = os.path.join(place, key + ".pcap")
-            maker = os.path.join(TARGET, "release", "make-capture")
-            words = [maker, capture.kind, paths[key], *capture.options(self.options.scale)]
-            made = subprocess.run(words, stderr=subprocess.PIPE, text=True, check=True).stderr
-            say("%s: %s" % (part.name, os.path.basename(made.strip())))
-            packets[key] = int(re.search(r" (\d+) packets", made).group(1))
+            packets[key] = make_capture(capture.kind, paths[key], capture.options(self.options.scale))
         return packets, paths
 
     def round(self, part, commands, number, place, captures, runs, results) -> None:
@@ -167,11 +161,6 @@ def row(part: Part, command: Command, runs: List[Run], results: Results) -> Dict
     }
 
 
-def say(text: str) -> None:
-    """Progress, apart from the result."""
-    print(text, file=sys.stderr, flush=True)
-
-
 def arguments():
     """What was typed, checked."""
     names = [part.name for part in PARTS]
@@ -186,7 +175,7 @@ def arguments():
     parser.add_argument("--quick", action="store_true", help="--scale 0.02 --rounds 1: does it run?")
     parser.add_argument("--no-calls", dest="calls", action="store_false", help="without strace")
     parser.add_argument("--scratch", default="/dev/shm", help="where all files go (default /dev/shm)")
-    parser.add_argument("--program", default=os.path.join(TARGET, "release", "pcap2conn"))
+    parser.add_argument("--program", default=PROGRAM)
     options = parser.parse_args()
     if options.quick:
         options.scale, options.rounds = 0.02, 1
@@ -220,10 +209,7 @@ def main() -> None:
     if options.calls and not shutil.which("strace"):
         options.calls = False
         say("strace is missing (Debian package strace): system calls are not counted")
-    subprocess.run(
-        ["cargo", "build", "--quiet", "--release", "--locked", "-p", "pcap2conn", "-p", "pcap2conn-bench"],
-        cwd=PROJECT, check=True,
-    )  # fmt: skip
+    build()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
     with tempfile.TemporaryDirectory(dir=options.scratch, prefix="pcap2conn-bench.") as scratch:
         bench = Bench(options, scratch)
