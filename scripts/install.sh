@@ -80,6 +80,9 @@ bench)
     need tcpflow tcpflow
     need tshark tshark
     need strace strace
+    need tcpreplay tcpreplay
+    need tcpdump tcpdump
+    need ip iproute2
     [ -x /usr/bin/time ] || wanted+=(time)
     [ ${#wanted[@]} = 0 ] && exit 0
     may_install && install || { echo "please install: ${wanted[*]}" >&2; exit 1; }
