@@ -1,17 +1,19 @@
 # make demo     sets up, builds, runs the program on an example and shows what came out
 # make test     sets up, then formatting, lints, documentation, all tests
 # make bench    measures beside cp, tcpflow, tshark and bare loops (ARGS="--quick web": bench/run.py --help)
+# make load     replays captures at rising rates to this program, tcpdump and tcpflow (bench/load.py --help)
+# make soak     captures short connections for minutes and looks whether memory grows (bench/soak.py --help)
 # make microbench          times decoding, connections, reassembly and output, each by itself
 # make check-instructions  counts instructions, a part of make test
 #
 # On Debian and Ubuntu with Rust, nothing has to be installed before.
 
-.PHONY: help demo test bench microbench release setup fmt lint doc unit doctest python check-corpus \
+.PHONY: help demo test bench load soak microbench release setup fmt lint doc unit doctest python check-corpus \
     check-instructions clean
 .NOTPARALLEL:
 
 CARGO_FLAGS := --locked
-PYTHON_TESTS := examples/json-dump/python
+PYTHON_TESTS := examples/json-dump/python bench
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -25,6 +27,14 @@ test: setup fmt lint doc unit doctest release python check-corpus check-instruct
 bench: release
 	@scripts/install.sh bench
 	python3 bench/run.py $(ARGS)
+
+load: release
+	@scripts/install.sh bench
+	python3 bench/load.py $(ARGS)
+
+soak: release
+	@scripts/install.sh bench
+	python3 bench/soak.py $(ARGS)
 
 microbench:
 	cargo bench $(CARGO_FLAGS) -p pcap2conn-wire -p pcap2conn-flow -p pcap2conn-sink $(ARGS)
@@ -65,9 +75,11 @@ doctest:
 
 python: release
 	@if command -v python3 >/dev/null; then \
-	    set -x; \
-	    PYTHONDONTWRITEBYTECODE=1 PCAP2CONN=target/release/pcap2conn \
-	        python3 -m unittest discover -v -s $(PYTHON_TESTS); \
+	    set -ex; \
+	    for folder in $(PYTHON_TESTS); do \
+	        PYTHONDONTWRITEBYTECODE=1 PCAP2CONN=target/release/pcap2conn \
+	            python3 -m unittest discover -v -s $$folder; \
+	    done; \
 	else \
 	    echo "skipped: the tests of $(PYTHON_TESTS) need python3"; \
 	fi
