@@ -3,7 +3,7 @@
 use crate::entry::Entry;
 use crate::shard::{Shard, outlet};
 use crate::tcp::Tcp;
-use crate::{Arrival, Ended, Sink, Source, Timeouts};
+use crate::{Arrival, Ended, Side, Sink, Timeouts};
 use std::time::Duration;
 use wire::{Timestamp, protocol};
 
@@ -101,10 +101,12 @@ impl<H: Copy> Shard<H> {
             if !entry.is_idle(now, quiet) {
                 break;
             }
-            let source = Source::new(now, entry.last.number(), entry.last.file());
+            let order = Side::BOTH.map(|side| entry.connection.index(side));
+            // As at the end: the time of a gap is that of the last packet, whenever somebody looked.
+            let source = entry.last;
             let mut out = outlet(entry, &mut self.books, &mut self.totals, sink, source);
             let (was_settled, before) = (tcp.is_settled(), tcp.cost());
-            while tcp.relieve(&mut out)? {}
+            tcp.wait_no_more(order, &mut out)?;
             let (settled, held) = (tcp.is_settled(), tcp.cost());
             self.note_cost(index, before, None);
             match settled && !was_settled {

@@ -240,8 +240,33 @@ impl Tcp {
         relieved
     }
 
+    /// Nothing is waited for any more: both directions begin, and what is held comes as at the end.
+    /// `order` names the ends, side 0 first.
+    pub(crate) fn wait_no_more<S: Sink>(
+        &mut self,
+        order: [usize; 2],
+        out: &mut Outlet<'_, S>,
+    ) -> Result<(), S::Error> {
+        self.put_out_rest(order, out)?;
+        self.settled = self.streams.iter().all(Stream::is_settled);
+        self.note_order();
+        Ok(())
+    }
+
     /// Nothing more will come: every hole is a gap now. `order` names the ends, side 0 first.
     pub(crate) fn finish<S: Sink>(
+        &mut self,
+        order: [usize; 2],
+        out: &mut Outlet<'_, S>,
+    ) -> Result<(), S::Error> {
+        self.put_out_rest(order, out)?;
+        order.into_iter().try_for_each(|end| self.streams[end].finish(end, out))?;
+        self.settled = self.streams.iter().all(Stream::is_settled);
+        Ok(())
+    }
+
+    /// Puts out all that is held, whatever is missing before it.
+    fn put_out_rest<S: Sink>(
         &mut self,
         order: [usize; 2],
         out: &mut Outlet<'_, S>,
@@ -250,10 +275,7 @@ impl Tcp {
             self.streams[end].drop_far(end, out);
             self.streams[end].begin(end, out);
         }
-        self.put_out_all(order, [Occasion::End; 2], out)?;
-        order.into_iter().try_for_each(|end| self.streams[end].finish(end, out))?;
-        self.settled = self.streams.iter().all(Stream::is_settled);
-        Ok(())
+        self.put_out_all(order, [Occasion::End; 2], out)
     }
 
     fn ends(&mut self, from: usize) -> (&mut Stream, &mut Stream) {

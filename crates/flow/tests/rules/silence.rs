@@ -95,6 +95,15 @@ fn what_has_no_beginning_begins_after_a_second_of_silence() {
 }
 
 #[test]
+fn what_has_no_beginning_comes_in_the_order_of_its_packets() {
+    let mut talk = Talk::new();
+    talk.data(A, "short").time(NOW).data(B, "a longer answer").time(NOW);
+    talk.silence(NOW * 1000 + 1001);
+    let got = talk.run_with(live());
+    assert_eq!(got.only().story(), ["3 A short", "3 B a longer answer"]);
+}
+
+#[test]
 fn who_tells_no_time_is_not_judged_by_it() {
     let mut talk = Talk::open();
     talk.lost(A, 3).data(A, "held").silence(i64::MAX / 2_000);
