@@ -52,6 +52,8 @@ VERIFIED = (
 )
 # What shows most: times, numbers of packets, how connections ended.
 WRITTEN = ["--json", "--write-metadata"]
+# Only live does time end a connection that lost its last packets, and its metadata says so.
+PATIENT = ["--half-open-timeout", str(LIMIT), "--closing-timeout", str(LIMIT)]
 
 
 class Result(NamedTuple):
@@ -163,7 +165,7 @@ class Load:
     def live_and_recorded(self, path: str, place: str) -> Difference:
         """Captures and records, then reads the recording."""
         recording, log = (os.path.join(place, name) for name in ("recorded.pcapng", "log"))
-        live = [*ours(place, self.options.buffer), *WRITTEN, "--write-pcapng", recording]
+        live = [*ours(place, self.options.buffer), *WRITTEN, *PATIENT, "--write-pcapng", recording]
         with Running(self.cable, live, log) as running:
             send(self.cable, path, self.options.lowest, LIMIT)
             running.settle()
