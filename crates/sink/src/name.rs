@@ -47,8 +47,9 @@ pub(crate) struct Namer {
     used: Used,
 }
 
-/// So many names are remembered at least by a run that may go on for weeks, 8 to 16 MiB.
-const REMEMBERED: usize = 1 << 20;
+/// So many names are remembered at least by a run that may go on for weeks. They take 2 to 4 MiB, and three times as
+/// much where all are given more than once.
+const REMEMBERED: usize = 1 << 18;
 
 impl Namer {
     /// A namer that shows times of the local zone or UTC.
