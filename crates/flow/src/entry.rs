@@ -82,7 +82,9 @@ impl<H> Entry<H> {
         self.last.time.later_by(u32::from(self.behind))
     }
 
-    /// All that is known, now that it has ended.
+    /// All that is known, now that it has ended. (As a function of its own it took 1 % more, for connections of two
+    /// packets.)
+    #[inline(always)]
     pub(crate) fn report(&self, began: Began, ended: Ended) -> Report {
         Report {
             protocol: self.connection.protocol(),

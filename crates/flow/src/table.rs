@@ -185,6 +185,7 @@ impl<H: Copy> Table<H> {
     }
 
     /// Looks at each connection, awake or not, with the list that it is in.
+    #[cold]
     pub(crate) fn for_each(&self, mut look: impl FnMut(List, &Entry<H>, Option<&Tcp>)) {
         for (index, slot) in self.slots.iter() {
             match slot.place {
