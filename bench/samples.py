@@ -5,7 +5,7 @@ import re
 from typing import List, NamedTuple, Tuple
 
 NAME = 9  # bytes for each name given away: 8, and room for an eighth more of them (crates/sink/src/used.rs)
-NAMES = 1 << 21  # so many are known to each worker of a live capture at most
+NAMES = 1 << 19  # so many are known to each worker of a live capture at most (REMEMBERED, twice)
 STATUS = re.compile(r"^(VmRSS|VmHWM|RssAnon|Threads):\s+(\d+)", re.M)
 WARM_UP = 0.25  # of a run's connections, before which memory may grow
 

@@ -275,6 +275,7 @@ const EXAMPLES: &str = "Examples:
   pcap2conn -r capture.pcapng -c -j       JSON lines on standard output
   pcap2conn -r data.pcapng -e 'tcp port 23' -j
   tcpdump -w - | pcap2conn -r - -c        from another program
+  pcap2conn -i eth0 -e 'port 53' -o out   live, until SIGINT
 
 Exit status:
   0  all inputs were read to their end
