@@ -7,8 +7,9 @@ use crate::slab::Slab;
 use hashbrown::HashTable;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Files take disk in blocks of this size on nearly every file system.
 const BLOCK: u64 = 4096;
@@ -43,6 +44,8 @@ struct Shared {
     most: u64,
     when_full: WhenFull,
     files: Mutex<Files>,
+    /// There was no room for something: nothing more is written, so that no file has a hole.
+    full: AtomicBool,
     left_out: AtomicU64,
     hasher: RandomState,
 }
@@ -54,27 +57,36 @@ struct Files {
     used: u64,
     files: Slab<Written>,
     by_name: HashTable<u32>,
-    /// By their last write.
+    /// Those that nobody writes to at this moment, by their last write.
     recent: Recency,
     counts: DiskCounts,
+    /// When it was last looked whether they are all there.
+    looked: Option<Instant>,
 }
 
 #[derive(Default)]
 struct Written {
     name: Box<str>,
+    /// How long it is when what is written now is in it.
     bytes: u64,
+    /// How much is written now.
+    more: u64,
 }
 
-/// May bytes be written?
+/// May bytes be written? The number of the file, to which they may, is to be given back
+/// [afterwards](Disk::written).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Room {
-    /// Yes, to a file that is there.
-    Further,
+    /// Yes, to a file that was there.
+    Further(u32),
     /// Yes, to a new file: there is none, or no more.
-    Anew,
+    Anew(u32),
     /// No.
     None,
 }
+
+/// How often it is looked whether files are still there, at most.
+const LOOK: Duration = Duration::from_secs(1);
 
 impl Disk {
     /// So many bytes of disk.
@@ -83,6 +95,7 @@ impl Disk {
             most,
             when_full,
             files: Mutex::default(),
+            full: AtomicBool::new(false),
             left_out: AtomicU64::new(0),
             hasher: RandomState::new(),
         }))
@@ -90,53 +103,79 @@ impl Disk {
 
     /// Was something not written because there was no room?
     pub fn is_full(&self) -> bool {
-        self.0.left_out.load(Ordering::Relaxed) > 0
+        self.0.full.load(Ordering::Relaxed)
     }
 
     /// What did not stay, or come, on the disk.
     pub fn counts(&self) -> DiskCounts {
-        let files = self.0.files.lock().unwrap_or_else(PoisonError::into_inner);
-        DiskCounts { left_out: self.0.left_out.load(Ordering::Relaxed), ..files.counts }
+        DiskCounts { left_out: self.0.left_out.load(Ordering::Relaxed), ..self.files().counts }
     }
 
     /// What files take, in bytes.
     pub fn used(&self) -> u64 {
-        self.0.files.lock().unwrap_or_else(PoisonError::into_inner).used
+        self.files().used
     }
 
-    /// Makes room for so many bytes at the end of a file, which are to be written then.
+    fn files(&self) -> MutexGuard<'_, Files> {
+        self.0.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes room for so many bytes at the end of a file, which are to be written now: until they are, the file
+    /// is not removed.
     pub(crate) fn make_room(
         &self,
         dir: &mut Dir,
         name: &str,
         bytes: u64,
     ) -> Result<Room, SinkError> {
-        let shared = &*self.0;
-        let hash = |name: &str| shared.hasher.hash_one(name);
-        let mut files = shared.files.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
+        let Shared { most, when_full, hasher, .. } = &*self.0;
+        let hash = |name: &str| hasher.hash_one(name);
+        let mut files = self.files();
+        while !self.is_full() {
             let known = files.find(hash(name), name);
             // Others go before it.
             known.into_iter().for_each(|number| files.recent.touch(number));
             let before = known.map_or(0, |number| files.files[number].bytes);
             let more = on_disk(before.saturating_add(bytes)) - on_disk(before);
-            if files.used.saturating_add(more) <= shared.most {
+            if files.used.saturating_add(more) <= *most {
                 files.used += more;
                 let number = known.unwrap_or_else(|| files.insert(hash, name));
-                files.files[number].bytes += bytes;
-                files.recent.touch(number);
-                return Ok(if known.is_some() { Room::Further } else { Room::Anew });
+                let file = &mut files.files[number];
+                (file.bytes, file.more) = (file.bytes + bytes, bytes);
+                files.recent.remove(number);
+                return Ok(if known.is_some() {
+                    Room::Further(number)
+                } else {
+                    Room::Anew(number)
+                });
             }
-            let full =
-                shared.when_full == WhenFull::Stop || shared.left_out.load(Ordering::Relaxed) > 0;
-            match files.recent.oldest().filter(|_| !full) {
+            let oldest = files.recent.oldest().filter(|_| *when_full == WhenFull::DropOldest);
+            match oldest {
                 Some(oldest) => files.remove(oldest, hash, dir)?,
-                None => {
-                    shared.left_out.fetch_add(bytes, Ordering::Relaxed);
-                    return Ok(Room::None);
-                }
+                // Somebody may have collected some.
+                None if files.forget_missing(hash, dir) => {}
+                None => self.0.full.store(true, Ordering::Relaxed),
             }
         }
+        self.0.left_out.fetch_add(bytes, Ordering::Relaxed);
+        Ok(Room::None)
+    }
+
+    /// The bytes for which there was room are written, or could not be.
+    pub(crate) fn written(&self, number: u32) {
+        let mut files = self.files();
+        files.files[number].more = 0;
+        files.recent.touch(number);
+    }
+
+    /// The file was not there any more: it has nothing but what is written now.
+    pub(crate) fn begun_anew(&self, name: &str) {
+        let mut files = self.files();
+        let Some(number) = files.find(self.0.hasher.hash_one(name), name) else { return };
+        let file = &mut files.files[number];
+        let before = std::mem::replace(&mut file.bytes, file.more);
+        let now = file.bytes;
+        files.used = files.used - on_disk(before) + on_disk(now);
     }
 }
 
@@ -147,7 +186,7 @@ impl Files {
 
     fn insert(&mut self, hash: impl Fn(&str) -> u64, name: &str) -> u32 {
         let Self { files, by_name, .. } = self;
-        let number = files.insert(Written { name: name.into(), bytes: 0 });
+        let number = files.insert(Written { name: name.into(), bytes: 0, more: 0 });
         by_name.insert_unique(hash(name), number, |&number| hash(&files[number].name));
         number
     }
@@ -159,20 +198,45 @@ impl Files {
         hash: impl Fn(&str) -> u64,
         dir: &mut Dir,
     ) -> Result<(), SinkError> {
+        let Written { name, bytes, .. } = self.forget(number, hash);
+        match dir.empty_and_remove(&name) {
+            Ok(was_there) => {
+                self.counts.removed_files += u64::from(was_there);
+                self.counts.removed_bytes += if was_there { bytes } else { 0 };
+                Ok(())
+            }
+            Err(source) => {
+                Err(SinkError::File { action: "remove", path: dir.path().join(&*name), source })
+            }
+        }
+    }
+
+    fn forget(&mut self, number: u32, hash: impl Fn(&str) -> u64) -> Written {
         self.recent.remove(number);
-        if let Ok(entry) = self.by_name.find_entry(hash(&self.files[number].name), |&n| n == number)
-        {
+        let found = self.by_name.find_entry(hash(&self.files[number].name), |&n| n == number);
+        if let Ok(entry) = found {
             entry.remove();
         }
-        let Written { name, bytes } = self.files.remove(number);
-        self.used -= on_disk(bytes);
-        self.counts.removed_files += 1;
-        self.counts.removed_bytes += bytes;
-        dir.empty_and_remove(&name).map_err(|source| SinkError::File {
-            action: "remove",
-            path: dir.path().join(&*name),
-            source,
-        })
+        let written = self.files.remove(number);
+        self.used -= on_disk(written.bytes);
+        written
+    }
+
+    /// Forgets files that somebody else took away; were there any?
+    fn forget_missing(&mut self, hash: impl Fn(&str) -> u64, dir: &mut Dir) -> bool {
+        if self.looked.is_some_and(|looked| looked.elapsed() < LOOK) {
+            return false;
+        }
+        self.looked = Some(Instant::now());
+        let idle = |(number, file): (u32, &mut Written)| {
+            let is_missing = file.more == 0 && !file.name.is_empty() && !dir.has(&file.name);
+            is_missing.then_some(number)
+        };
+        let missing: Vec<u32> = self.files.iter_mut().filter_map(idle).collect();
+        for &number in &missing {
+            self.forget(number, &hash);
+        }
+        !missing.is_empty()
     }
 }
 
@@ -203,15 +267,32 @@ mod tests {
     use std::fs;
     use tempfile::TempDir;
 
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    enum Wrote {
+        Further,
+        Anew,
+        Nothing,
+    }
+    use Wrote::{Anew, Further, Nothing};
+
     /// Writes so many bytes to a file, if there is room.
-    fn write(disk: &Disk, dir: &TempDir, name: &str, bytes: u64) -> Room {
+    fn write(disk: &Disk, dir: &TempDir, name: &str, bytes: u64) -> Wrote {
         let room = disk.make_room(&mut Dir::new(dir.path().into()), name, bytes).unwrap();
-        if room != Room::None {
-            let path = dir.path().join(name);
-            let before = if room == Room::Anew { 0 } else { fs::metadata(&path).unwrap().len() };
-            fs::write(path, vec![b'x'; (before + bytes) as usize]).unwrap();
-        }
-        room
+        let path = dir.path().join(name);
+        let (wrote, number, before) = match room {
+            Room::None => return Nothing,
+            Room::Anew(number) => (Anew, number, 0),
+            Room::Further(number) => match fs::metadata(&path) {
+                Ok(metadata) => (Further, number, metadata.len()),
+                Err(_) => {
+                    disk.begun_anew(name);
+                    (Further, number, 0)
+                }
+            },
+        };
+        fs::write(path, vec![b'x'; (before + bytes) as usize]).unwrap();
+        disk.written(number);
+        wrote
     }
 
     fn names(dir: &TempDir) -> Vec<String> {
@@ -225,15 +306,15 @@ mod tests {
     fn files_take_whole_blocks() {
         let dir = TempDir::new().unwrap();
         let disk = Disk::new(4 * BLOCK, WhenFull::Stop);
-        assert_eq!(write(&disk, &dir, "a", 1), Room::Anew);
-        assert_eq!(write(&disk, &dir, "b", BLOCK), Room::Anew);
-        assert_eq!(write(&disk, &dir, "b", 1), Room::Further);
-        assert_eq!(write(&disk, &dir, "a", BLOCK - 1), Room::Further);
+        assert_eq!(write(&disk, &dir, "a", 1), Anew);
+        assert_eq!(write(&disk, &dir, "b", BLOCK), Anew);
+        assert_eq!(write(&disk, &dir, "b", 1), Further);
+        assert_eq!(write(&disk, &dir, "a", BLOCK - 1), Further);
         assert_eq!((disk.used(), disk.is_full()), (3 * BLOCK, false));
-        assert_eq!(write(&disk, &dir, "a", 2 * BLOCK), Room::None);
-        assert_eq!(write(&disk, &dir, "c", 1), Room::Anew, "there is room for this");
-        assert_eq!((disk.used(), disk.is_full()), (4 * BLOCK, true));
-        let left_out = DiskCounts { left_out: 2 * BLOCK, ..DiskCounts::default() };
+        assert_eq!(write(&disk, &dir, "a", 2 * BLOCK), Nothing);
+        assert_eq!(write(&disk, &dir, "a", 1), Nothing, "it would have a hole");
+        assert_eq!((disk.used(), disk.is_full()), (3 * BLOCK, true));
+        let left_out = DiskCounts { left_out: 2 * BLOCK + 1, ..DiskCounts::default() };
         assert_eq!(disk.counts(), left_out);
     }
 
@@ -242,22 +323,22 @@ mod tests {
         let dir = TempDir::new().unwrap();
         let disk = Disk::new(3 * BLOCK, WhenFull::DropOldest);
         for name in ["a", "b", "c"] {
-            assert_eq!(write(&disk, &dir, name, 10), Room::Anew);
+            assert_eq!(write(&disk, &dir, name, 10), Anew);
         }
-        assert_eq!(write(&disk, &dir, "a", 10), Room::Further);
-        assert_eq!(write(&disk, &dir, "d", 10), Room::Anew);
+        assert_eq!(write(&disk, &dir, "a", 10), Further);
+        assert_eq!(write(&disk, &dir, "d", 10), Anew);
         assert_eq!(names(&dir), ["a", "c", "d"]);
-        assert_eq!(write(&disk, &dir, "e", 2 * BLOCK), Room::Anew);
+        assert_eq!(write(&disk, &dir, "e", 2 * BLOCK), Anew);
         assert_eq!(names(&dir), ["d", "e"]);
-        assert_eq!(write(&disk, &dir, "a", 5), Room::Anew);
+        assert_eq!(write(&disk, &dir, "a", 5), Anew);
         assert_eq!(names(&dir), ["a", "e"]);
         // One that grows takes all, and then its own beginning.
-        assert_eq!(write(&disk, &dir, "e", BLOCK), Room::Further);
-        assert_eq!(write(&disk, &dir, "e", BLOCK), Room::Anew);
+        assert_eq!(write(&disk, &dir, "e", BLOCK), Further);
+        assert_eq!(write(&disk, &dir, "e", BLOCK), Anew);
         assert_eq!((names(&dir), disk.used()), (vec!["e".into()], BLOCK));
         let removed = DiskCounts { removed_files: 6, removed_bytes: 55 + 3 * BLOCK, left_out: 0 };
         assert_eq!(disk.counts(), removed);
-        assert_eq!(write(&disk, &dir, "f", 4 * BLOCK), Room::None);
+        assert_eq!(write(&disk, &dir, "f", 4 * BLOCK), Nothing);
     }
 
     #[test]
@@ -272,5 +353,35 @@ mod tests {
         fs::remove_file(dir.path().join("b")).unwrap();
         write(&disk, &dir, "c", 10);
         assert_eq!(names(&dir), ["c"]);
+    }
+
+    #[test]
+    fn a_file_that_is_written_to_is_not_removed() {
+        let dir = TempDir::new().unwrap();
+        let disk = Disk::new(2 * BLOCK, WhenFull::DropOldest);
+        let mut folder = Dir::new(dir.path().into());
+        let Room::Anew(a) = disk.make_room(&mut folder, "a", 10).unwrap() else { panic!("new") };
+        write(&disk, &dir, "b", 10);
+        assert_eq!(write(&disk, &dir, "c", 10), Anew);
+        assert_eq!(names(&dir), ["c"], "b went, and a was not written yet");
+        disk.written(a);
+        assert_eq!(disk.counts().removed_files, 1);
+    }
+
+    #[test]
+    fn what_somebody_collected_makes_room() {
+        let dir = TempDir::new().unwrap();
+        let disk = Disk::new(3 * BLOCK, WhenFull::Stop);
+        for name in ["a", "b", "c"] {
+            write(&disk, &dir, name, 10);
+        }
+        fs::remove_file(dir.path().join("a")).unwrap();
+        fs::remove_file(dir.path().join("b")).unwrap();
+        assert_eq!(write(&disk, &dir, "d", 10), Anew);
+        assert_eq!((disk.used(), disk.counts()), (2 * BLOCK, DiskCounts::default()));
+        // One that goes on begins anew.
+        write(&disk, &dir, "d", BLOCK);
+        fs::remove_file(dir.path().join("d")).unwrap();
+        assert_eq!((write(&disk, &dir, "d", 10), disk.used()), (Further, 2 * BLOCK));
     }
 }

@@ -2,7 +2,6 @@
 
 use crate::SinkError;
 use crate::buffer::Buffer;
-use crate::disk::Room;
 use crate::store::Store;
 use std::fs::File;
 use std::sync::{Mutex, PoisonError, TryLockError};
@@ -59,17 +58,14 @@ impl Store {
     pub(crate) fn write_leaving(&mut self) -> Result<(), SinkError> {
         let mut leaving = std::mem::take(&mut self.leaving);
         let (mut from, mut result) = (0, Ok(()));
-        leaving.retain_mut(|gone| {
-            let room = self.room(&gone.name, gone.bytes.len());
-            let anew = room.as_ref().is_ok_and(|&room| room == Room::Anew);
-            if anew {
-                // What it may have written before was removed to make room.
-                (gone.file, gone.created) = (None, false);
+        if self.has_bound() {
+            // One by one: whoever makes room must not wait for others.
+            for gone in leaving.drain(..) {
+                if !result.as_ref().is_err_and(SinkError::is_disk_full) {
+                    result = result.and(self.write_if_room(gone));
+                }
             }
-            let is_room = room.as_ref().is_ok_and(|&room| room != Room::None);
-            result = std::mem::replace(&mut result, Ok(())).and(room.map(drop));
-            is_room
-        });
+        }
         while from < leaving.len() {
             let turn = self.together().min(leaving.len() - from);
             let rest = &mut leaving[from..][..turn];
@@ -109,7 +105,7 @@ impl Store {
         (leaving.len(), None)
     }
 
-    fn write_away(&self, leaving: &mut Leaving) -> Result<(), SinkError> {
+    pub(crate) fn write_away(&self, leaving: &mut Leaving) -> Result<(), SinkError> {
         let Some(mut file) = leaving.file.take() else { return Ok(()) };
         leaving.bytes.write_to(&mut file).map_err(|e| self.failed("write", &leaving.name, e))
     }

@@ -41,7 +41,7 @@ pub(crate) struct Store {
     /// What files may take, where that is bounded.
     disk: Option<Disk>,
     /// A file that somebody took away is begun anew.
-    pub(crate) begins_anew: bool,
+    begins_anew: bool,
 }
 
 /// A file that has bytes to write or is open.
@@ -86,12 +86,13 @@ impl Store {
 
     /// The same, whose files take no more disk than there is, with those of others.
     pub(crate) fn with_disk(self, disk: Option<Disk>) -> Self {
-        Self { disk, ..self }
+        let begins_anew = self.begins_anew || disk.is_some();
+        Self { disk, begins_anew, ..self }
     }
 
     /// The same, which begins a file anew that somebody took away.
     pub(crate) fn beginning_anew(self, begins_anew: bool) -> Self {
-        Self { begins_anew, ..self }
+        Self { begins_anew: self.begins_anew || begins_anew, ..self }
     }
 
     /// Creates the directory, with those above it.
@@ -252,45 +253,87 @@ impl Store {
     }
 
     /// Is there room on the disk for so many bytes more of a file?
-    pub(crate) fn room(&mut self, name: &str, bytes: usize) -> Result<Room, SinkError> {
-        match &self.disk {
-            None => Ok(Room::Further),
-            Some(disk) => disk.make_room(&mut self.dir, name, bytes as u64),
+    fn make_room(&mut self, name: &str, bytes: usize) -> Result<Option<Room>, SinkError> {
+        let Some(disk) = &self.disk else { return Ok(None) };
+        disk.make_room(&mut self.dir, name, bytes as u64).map(Some)
+    }
+
+    /// What there was room for is written.
+    fn give_back(&self, room: Option<Room>) {
+        if let (Some(disk), Some(Room::Further(number) | Room::Anew(number))) = (&self.disk, room) {
+            disk.written(number);
         }
     }
 
-    /// Is there room on the disk for what a stream is to write? Where there is none, it has nothing to write any
-    /// more. Where its file was removed to make room, it begins anew.
-    fn has_room(&mut self, id: u32) -> Result<bool, SinkError> {
-        if self.disk.is_none() {
-            return Ok(true);
-        }
-        let name = std::mem::take(&mut self.streams[id].name);
-        let room = self.room(&name, self.streams[id].buffer.len());
-        let stream = &mut self.streams[id];
-        stream.name = name;
-        match room? {
-            Room::Further => return Ok(true),
-            Room::Anew => {
-                stream.file = None;
-                let (slot, index) = (stream.slot, usize::from(stream.index));
-                self.slots.set_created(slot, index, false);
-                return Ok(true);
+    /// Are files bounded by the disk that they take?
+    pub(crate) fn has_bound(&self) -> bool {
+        self.disk.is_some()
+    }
+
+    /// Writes and closes a file, if there is room on the disk.
+    pub(crate) fn write_if_room(&mut self, mut gone: Leaving) -> Result<(), SinkError> {
+        let room = self.make_room(&gone.name, gone.bytes.len())?;
+        match room {
+            // What it may have written before was removed to make room.
+            Some(Room::Anew(_)) => (gone.file, gone.created) = (None, false),
+            Some(Room::None) => {
+                self.pool.take_back(&mut gone.bytes);
+                return Ok(());
             }
-            Room::None => self.held -= stream.buffer.capacity(),
+            Some(Room::Further(_)) | None => {}
         }
-        self.pool.take_back(&mut stream.buffer);
-        Ok(false)
+        let written = match &gone.file {
+            Some(_) => Ok(()),
+            None => self.open_file(&gone.name, gone.created).map(|file| gone.file = Some(file)),
+        };
+        let written = written.and_then(|()| self.write_away(&mut gone));
+        self.give_back(room);
+        self.pool.take_back(&mut gone.bytes);
+        written
     }
 
     /// Writes a stream's bytes, the file left open.
     fn write_out(&mut self, id: u32) -> Result<(), SinkError> {
-        if !self.has_room(id)? {
-            return Ok(());
-        }
         if self.streams[id].file.is_none() {
             // Its first bytes may be among those that wait.
             self.write_leaving()?;
+        }
+        let name = std::mem::take(&mut self.streams[id].name);
+        let room = self.make_room(&name, self.streams[id].buffer.len());
+        self.streams[id].name = name;
+        let room = room?;
+        match room {
+            Some(Room::Anew(_)) => self.begin_anew(id),
+            Some(Room::None) => {
+                self.take_back_bytes(id);
+                return Ok(());
+            }
+            Some(Room::Further(_)) | None => {}
+        }
+        let written = self.write_out_there(id);
+        self.give_back(room);
+        written
+    }
+
+    /// The file of a stream was removed to make room.
+    fn begin_anew(&mut self, id: u32) {
+        let stream = &mut self.streams[id];
+        stream.file = None;
+        let (slot, index) = (stream.slot, usize::from(stream.index));
+        self.slots.set_created(slot, index, false);
+        self.open.remove(id);
+    }
+
+    /// A stream's bytes are written, or never will be.
+    fn take_back_bytes(&mut self, id: u32) {
+        let stream = &mut self.streams[id];
+        stream.waited = false;
+        self.held -= stream.buffer.capacity();
+        self.pool.take_back(&mut stream.buffer);
+    }
+
+    fn write_out_there(&mut self, id: u32) -> Result<(), SinkError> {
+        if self.streams[id].file.is_none() {
             let stream = &mut self.streams[id];
             let (slot, index) = (stream.slot, usize::from(stream.index));
             let name = std::mem::take(&mut stream.name);
@@ -305,9 +348,7 @@ impl Store {
             Some(file) => stream.buffer.write_to(file),
             None => Ok(()),
         };
-        stream.waited = false;
-        self.held -= stream.buffer.capacity();
-        self.pool.take_back(&mut stream.buffer);
+        self.take_back_bytes(id);
         written.map_err(|e| self.failed("write", &self.streams[id].name, e))
     }
 
@@ -318,6 +359,7 @@ impl Store {
             let opened = if created { self.dir.append(name) } else { self.dir.create(name) };
             let opened = match opened {
                 Err(e) if created && self.begins_anew && e.kind() == ErrorKind::NotFound => {
+                    self.disk.iter().for_each(|disk| disk.begun_anew(name));
                     self.dir.create(name)
                 }
                 opened => opened,
@@ -354,6 +396,7 @@ fn lengthen(file: &Option<File>, len: u64) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::WhenFull;
     use crate::leaving::WAITING;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
@@ -578,9 +621,11 @@ mod tests {
             steps in proptest::collection::vec(step(), 1..60),
             max_open in 1usize..4,
             budget in prop_oneof![0..4000usize, Just(1 << 30)],
+            bounded in any::<bool>(),
         ) {
             let dir = TempDir::new().unwrap();
-            let mut store = store(&dir, max_open, budget);
+            let disk = bounded.then(|| Disk::new(1 << 40, WhenFull::DropOldest));
+            let mut store = store(&dir, max_open, budget).with_disk(disk);
             let slots: Vec<u32> = (0..6).map(|n| store.insert(n)).collect();
             let mut expected: BTreeMap<String, Vec<u8>> = BTreeMap::new();
             for (n, step) in steps.into_iter().enumerate() {
@@ -605,6 +650,49 @@ mod tests {
             store.finish().unwrap();
             prop_assert_eq!(store.held, 0);
             prop_assert_eq!(contents(dir.path()), expected);
+        }
+
+        /// Two that share the disk keep to it. What is left of a file is its end; or, where nothing more is
+        /// written, its beginning.
+        #[test]
+        fn a_bounded_disk_leaves_the_end_of_a_file_or_its_beginning(
+            steps in proptest::collection::vec((any::<bool>(), step()), 1..80),
+            blocks in 1u64..40,
+            drops in any::<bool>(),
+            budget in prop_oneof![0..4000usize, Just(1 << 30)],
+        ) {
+            let dir = TempDir::new().unwrap();
+            let when_full = if drops { WhenFull::DropOldest } else { WhenFull::Stop };
+            let disk = Disk::new(blocks * 4096, when_full);
+            let mut stores = [0, 1].map(|_| store(&dir, 2, budget).with_disk(Some(disk.clone())));
+            let slots: Vec<u32> = (0..6).map(|n| stores.each_mut().map(|store| store.insert(n))[0]).collect();
+            let mut expected: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+            for (n, (second, step)) in steps.into_iter().enumerate() {
+                let store = &mut stores[usize::from(second)];
+                match step {
+                    Step::Append { slot, index, len } => {
+                        let name = format!("{second}-{slot}-{index}");
+                        let bytes: Vec<u8> = (0..len).map(|i| (n * 7 + i) as u8).collect();
+                        expected.entry(name.clone()).or_default().extend(&bytes);
+                        store.append(slots[slot], index, || name.into(), len, |b| b.extend(&bytes)).unwrap();
+                    }
+                    Step::Zeros { slot, .. } | Step::Settle { slot } => store.settle(slots[slot]).unwrap(),
+                }
+            }
+            stores.iter_mut().for_each(|store| store.finish().unwrap());
+            let (mut on_disk, mut left) = (0, 0);
+            for (name, bytes) in contents(dir.path()) {
+                let whole = &expected[&name];
+                let is_end = whole.ends_with(&bytes);
+                prop_assert!(is_end || !drops || disk.is_full(), "{} is not the end", name);
+                prop_assert!(is_end || whole.starts_with(&bytes) || drops, "{} has a hole", name);
+                on_disk += (bytes.len() as u64).next_multiple_of(4096);
+                left += bytes.len() as u64;
+            }
+            prop_assert!(on_disk <= blocks * 4096, "{} of {}", on_disk, blocks * 4096);
+            prop_assert_eq!(on_disk, disk.used());
+            let (all, counts) = (expected.values().map(Vec::len).sum::<usize>() as u64, disk.counts());
+            prop_assert_eq!(left + counts.removed_bytes + counts.left_out, all);
         }
     }
 }

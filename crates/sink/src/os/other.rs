@@ -55,14 +55,19 @@ impl Dir {
         std::fs::remove_file(self.0.join(name))
     }
 
-    /// Removes a file that this run created, which need not be there any more.
+    /// Is there a file of this name?
+    pub(crate) fn has(&mut self, name: &str) -> bool {
+        self.0.join(name).symlink_metadata().is_ok()
+    }
+
+    /// Removes a file that this run created; `false` where it was not there any more.
     ///
     /// # Errors
     /// The system's own.
-    pub(crate) fn empty_and_remove(&mut self, name: &str) -> io::Result<()> {
+    pub(crate) fn empty_and_remove(&mut self, name: &str) -> io::Result<bool> {
         match self.remove(name) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            removed => removed,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            removed => removed.map(|()| true),
         }
     }
 }

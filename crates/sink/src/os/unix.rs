@@ -1,7 +1,7 @@
 //! Opening files where `open(2)` has its flags.
 
 use super::not_a_plain_file;
-use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, mkdirat, openat, statat, unlinkat};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io;
@@ -67,20 +67,35 @@ impl Dir {
     /// # Errors
     /// The system's own.
     pub(crate) fn remove(&mut self, name: &str) -> io::Result<()> {
-        std::fs::remove_file(self.path.join(name))
+        let (folder, name) = self.place(name)?;
+        Ok(unlinkat(folder, name, AtFlags::empty())?)
     }
 
-    /// Removes a file that this run created, and gives its bytes free although it may still be open. It need
-    /// not be there any more.
+    /// Is there a file of this name?
+    pub(crate) fn has(&mut self, name: &str) -> bool {
+        let Ok((folder, name)) = self.place(name) else { return false };
+        statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    }
+
+    /// Removes a file that this run created, and gives its bytes free although it may still be open. `false` where
+    /// it was not there any more. What has another name too keeps its bytes; what is no plain file is not ours.
     ///
     /// # Errors
     /// The system's own.
-    pub(crate) fn empty_and_remove(&mut self, name: &str) -> io::Result<()> {
-        match self.open_plain(name).and_then(|file| file.set_len(0)) {
-            // Nor is it touched where it is not ours any more.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            emptied => emptied.and_then(|()| self.remove(name)),
+    pub(crate) fn empty_and_remove(&mut self, name: &str) -> io::Result<bool> {
+        let file = match self.open(name, OFlags::NONBLOCK) {
+            Err(error) if error == Errno::NOENT || is_not_plain(error) => return Ok(false),
+            opened => opened?,
+        };
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Ok(false);
         }
+        if metadata.nlink() == 1 {
+            file.set_len(0)?;
+        }
+        self.remove(name)?;
+        Ok(true)
     }
 
     fn open_plain(&mut self, name: &str) -> io::Result<File> {
@@ -94,14 +109,19 @@ impl Dir {
     }
 
     fn open(&mut self, name: &str, flags: OFlags) -> Result<File, Errno> {
-        // A folder has a number, of ten digits at most, and what follows has no `/`.
-        let slash = name.bytes().take(11).position(|byte| byte == b'/');
-        let (folder, name) = match slash {
-            Some(at) => (self.folder(&name[..at])?, &name[at + 1..]),
-            None => (self.handle()?, name),
-        };
+        let (folder, name) = self.place(name)?;
         let flags = flags | OFlags::WRONLY | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         openat(folder, name, flags, MODE).map(File::from)
+    }
+
+    /// The folder of a file, and its name there.
+    fn place<'n>(&mut self, name: &'n str) -> Result<(BorrowedFd<'_>, &'n str), Errno> {
+        // A folder has a number, of ten digits at most, and what follows has no `/`.
+        let slash = name.bytes().take(11).position(|byte| byte == b'/');
+        match slash {
+            Some(at) => Ok((self.folder(&name[..at])?, &name[at + 1..])),
+            None => Ok((self.handle()?, name)),
+        }
     }
 
     fn handle(&mut self) -> Result<BorrowedFd<'_>, Errno> {
