@@ -7,10 +7,10 @@ use crate::stop::Stop;
 use crate::workers::{Counted, Done, Halted, Workers};
 use crate::{FAILED, INCOMPLETE, USAGE};
 use anyhow::Context;
-use capture::{Filter, Input, Inputs, Packet, Reader, Verdict};
+use capture::{Filter, Input, Inputs, LiveStats, Packet, Reader, Recorder, Verdict};
 use flow::{Books, Intake, Reason, Source, Totals};
 pub(crate) use sink::Dropped;
-use sink::{Disk, InputSummary, Summary};
+use sink::{Disk, InputSummary, SinkError, Summary};
 use std::borrow::Cow;
 use std::io::{self, Write, stdout};
 use std::path::Path;
@@ -98,6 +98,7 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<Status> {
         clock: Timestamp::default(),
         stop,
         beside: None,
+        recording: None,
     };
     let mut inputs = Vec::new();
     let filter_is_right = match &config.from {
@@ -112,17 +113,24 @@ pub(crate) fn run(config: &Config) -> anyhow::Result<Status> {
              written: give more, or --when-full drop-oldest"
         ));
     }
+    run.finish_recording();
     run.notes.progress().finish();
     if !filter_is_right {
         return Ok(Status::Filter);
     }
-    let aloud = !config.quiet && sums.written.is_ok();
-    let status = run.report(&sums, inputs, started, aloud)?;
-    match sums.written {
-        Ok(()) => Ok(status),
+    let closed = sums.written.as_ref().is_err_and(SinkError::is_closed_pipe);
+    let status = run.report(&sums, inputs, started, !config.quiet && !closed);
+    match (sums.written, status) {
         // Whoever read the console has had enough.
-        Err(error) if error.is_closed_pipe() => Ok(Status::Complete),
-        Err(error) => Err(error.into()),
+        (Err(_), Ok(_)) if closed && !run.notes.failed() => Ok(Status::Complete),
+        (Ok(()), status) => status,
+        (Err(_), status) if closed => status,
+        (Err(error), status) => {
+            if let Err(also) = status {
+                run.notes.failure(format_args!("{also:#}"));
+            }
+            Err(error.into())
+        }
     }
 }
 
@@ -175,6 +183,8 @@ pub(crate) struct Run<'a> {
     pub(crate) stop: Stop,
     /// What others counted, in threads of their own.
     beside: Option<(Books, Totals)>,
+    /// A recording that is to be ended, and what the kernel says of the capture.
+    pub(crate) recording: Option<(Recorder, LiveStats)>,
 }
 
 impl<'a> Run<'a> {
@@ -239,6 +249,7 @@ impl<'a> Run<'a> {
             clock: Timestamp::default(),
             stop: self.stop.clone(),
             beside: None,
+            recording: None,
         }
     }
 
@@ -273,6 +284,15 @@ impl<'a> Run<'a> {
             done.totals += totals;
         }
         done
+    }
+
+    /// Connections are written: ends the recording, if there is one.
+    fn finish_recording(&mut self) {
+        if let Some((recorder, stats)) = self.recording.take()
+            && let Err(error) = recorder.finish(stats)
+        {
+            self.notes.failure(format_args!("{:#}", anyhow::Error::from(error)));
+        }
     }
 
     /// Says so where names cannot have local times.
@@ -439,13 +459,13 @@ impl<'a> Run<'a> {
             elapsed: started.elapsed(),
             disk: self.config.output.disk.as_ref().map(Disk::counts),
         };
-        if let Some(path) = &self.config.summary_json {
-            write_summary(path, &summary.json())
-                .with_context(|| format!("cannot write {}", path.display()))?;
-        }
         let readable = inputs.iter().any(|(_, became)| became.readable);
         if readable && aloud {
             say(format_args!("{}", summary.text()));
+        }
+        if let Some(path) = &self.config.summary_json {
+            write_summary(path, &summary.json())
+                .with_context(|| format!("cannot write {}", path.display()))?;
         }
         Ok(match readable {
             false => Status::Nothing,

@@ -56,9 +56,11 @@ pub struct Shard<H> {
     fresh: VecDeque<u32>,
     /// When connections are to be looked at, where time is told.
     pub(crate) timers: Timers,
-    /// The connections that hold them, by the serial numbers of the packets with which they last spoke. (The
-    /// captured runs of one datagram share a number.)
+    /// The connections that hold them, by when they last spoke.
     pub(crate) holders: BTreeSet<(u64, u32)>,
+    /// How often one that holds bytes spoke. (Serial numbers of packets say nothing of that where several
+    /// intakes take turns.)
+    spoken: u64,
 }
 
 impl<H: Copy> Shard<H> {
@@ -68,7 +70,7 @@ impl<H: Copy> Shard<H> {
         let totals = Totals::default();
         let (fresh, holders) = (VecDeque::new(), BTreeSet::new());
         let timers = Timers::default();
-        Self { table, config, books, totals, buffered: 0, fresh, timers, holders }
+        Self { table, config, books, totals, buffered: 0, fresh, timers, holders, spoken: 0 }
     }
 
     /// What became of the packets that came here.
@@ -340,7 +342,7 @@ impl<H: Copy> Shard<H> {
             self.look_after(index, timeouts.closing);
         }
         if held > 0 || cost > 0 {
-            self.note_cost(index, cost, Some(arrival.serial));
+            self.note_cost(index, cost, true);
         }
         match over {
             false => self.table.touch(index, List::Active),
@@ -349,14 +351,14 @@ impl<H: Copy> Shard<H> {
         Ok(())
     }
 
-    /// Keeps count of what is held, after a connection that cost `before` changed. `serial` is the
-    /// number of the packet that it spoke with, if it did.
-    pub(crate) fn note_cost(&mut self, index: u32, before: usize, serial: Option<u64>) {
+    /// Keeps count of what is held, after a connection that cost `before` changed; because it spoke?
+    pub(crate) fn note_cost(&mut self, index: u32, before: usize, spoke: bool) {
         let Some((_, Some(tcp))) = self.table.awake(index) else { return };
         let cost = tcp.cost();
         self.buffered = self.buffered - before + cost;
-        let spoke = serial.unwrap_or(tcp.holds_since);
-        let holds_since = if cost > 0 { spoke } else { 0 };
+        self.spoken += u64::from(spoke);
+        let since = if spoke { self.spoken } else { tcp.holds_since };
+        let holds_since = if cost > 0 { since } else { 0 };
         let held_since = std::mem::replace(&mut tcp.holds_since, holds_since);
         if held_since != holds_since {
             let known = self.holders.remove(&(held_since, index));
@@ -383,7 +385,7 @@ impl<H: Copy> Shard<H> {
                 break;
             }
             let settled = tcp.is_settled();
-            self.note_cost(index, before, None);
+            self.note_cost(index, before, false);
             match settled && !was_settled {
                 true => self.rest(index, was_settled, sink)?,
                 false => self.table.sleep(index),

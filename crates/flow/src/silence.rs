@@ -108,7 +108,7 @@ impl<H: Copy> Shard<H> {
             let (was_settled, before) = (tcp.is_settled(), tcp.cost());
             tcp.wait_no_more(order, &mut out)?;
             let (settled, held) = (tcp.is_settled(), tcp.cost());
-            self.note_cost(index, before, None);
+            self.note_cost(index, before, false);
             match settled && !was_settled {
                 true => self.rest(index, was_settled, sink)?,
                 false => self.table.sleep(index),

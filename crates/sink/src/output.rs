@@ -35,6 +35,8 @@ pub struct OutputConfig {
     pub bin_dirs: Option<u32>,
     /// Most files open at once; 0 counts as 1.
     pub max_open: usize,
+    /// Descriptors that others in this process need, beside an input.
+    pub reserved: usize,
     /// Memory for bytes that wait to be written, in bytes; what is over it is written at once.
     pub write_budget: usize,
     /// Write nothing at all.
@@ -60,6 +62,7 @@ impl Default for OutputConfig {
             bin_dirs: None,
             // As the classic program has it; half of what systems usually allow a process.
             max_open: 500,
+            reserved: 0,
             // 64 MiB: some 150 000 small connections under way at once.
             write_budget: 64 << 20,
             dry_run: false,
@@ -74,7 +77,7 @@ impl OutputConfig {
     /// system's bound is for everything a process has open.
     pub fn openable(&self, workers: usize) -> usize {
         // The standard streams, an input, what libraries have, and a directory and a folder a worker.
-        let others = 8 + 2 * workers;
+        let others = 8 + 2 * workers + self.reserved;
         match os::descriptor_limit() {
             Some(limit) => self.max_open.min(limit.saturating_sub(others)).max(1),
             None => self.max_open,

@@ -14,7 +14,6 @@ pub use without_libpcap::{Live, interfaces};
 
 use crate::error::OneLine;
 use std::net::IpAddr;
-use std::ops::AddAssign;
 use std::time::Duration;
 
 /// After so long, a packet that came has been given if packets were taken all the time: twice what the kernel may
@@ -107,11 +106,13 @@ pub struct LiveStats {
     pub dropped_by_interface: u64,
 }
 
-impl AddAssign<&Self> for LiveStats {
-    fn add_assign(&mut self, other: &Self) {
+impl LiveStats {
+    /// Adds what the kernel says of another ring. What the interface lost came to none of them, and is the same
+    /// for all.
+    pub fn add_ring(&mut self, other: &Self) {
         self.received += other.received;
         self.dropped += other.dropped;
-        self.dropped_by_interface += other.dropped_by_interface;
+        self.dropped_by_interface = self.dropped_by_interface.max(other.dropped_by_interface);
     }
 }
 
@@ -229,6 +230,14 @@ mod tests {
             let want = format!("there is no interface '{wanted}'; there are: eth0, eth1, 10.0.0.1");
             assert_eq!(error, want);
         }
+    }
+
+    #[test]
+    fn what_the_interface_lost_is_counted_once() {
+        let mut sum = LiveStats::default();
+        sum.add_ring(&LiveStats { received: 10, dropped: 2, dropped_by_interface: 3 });
+        sum.add_ring(&LiveStats { received: 20, dropped: 4, dropped_by_interface: 3 });
+        assert_eq!(sum, LiveStats { received: 30, dropped: 6, dropped_by_interface: 3 });
     }
 
     #[test]

@@ -18,6 +18,9 @@ const AT_ONCE: usize = 256;
 /// A block of packets is as large as one of a file.
 const BLOCK: usize = 256 << 10;
 
+/// So long after several rings began, a packet from before may still be in one of them.
+const BEGINS: Duration = Duration::from_secs(1);
+
 /// The pseudo-interface that captures from all others (`pcap(3pcap)`).
 const ANY: &str = "any";
 
@@ -60,8 +63,9 @@ pub struct Live {
     waiting: VecDeque<Waiting>,
     packets: u64,
     counted: Counted,
-    /// Packets from before are left out.
-    begins: Option<Timestamp>,
+    lost: os::InterfaceDrops,
+    /// Packets from before this time are left out, as long as any can be there.
+    begins: Option<(Timestamp, Instant)>,
     /// Since when there is nothing more to capture.
     over_since: Option<Instant>,
 }
@@ -115,6 +119,7 @@ impl Live {
             waiting: VecDeque::with_capacity(AT_ONCE),
             packets: 0,
             counted: Counted::default(),
+            lost: os::InterfaceDrops::of(name),
             begins: None,
             over_since: None,
         })
@@ -138,7 +143,8 @@ impl Live {
             let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
             let secs = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
             let now = Timestamp::fine(secs, now.subsec_nanos());
-            all.iter_mut().for_each(|live| live.begins = Some(now.again()));
+            let until = Instant::now() + BEGINS;
+            all.iter_mut().for_each(|live| live.begins = Some((now.again(), until)));
         }
         Ok(all)
     }
@@ -187,7 +193,9 @@ impl Live {
         if let Ok(stat) = self.capture.stats() {
             self.counted.add(&stat);
         }
-        self.counted.sums
+        let sums = self.counted.sums;
+        let dropped_by_interface = self.lost.count(sums.dropped_by_interface);
+        LiveStats { dropped_by_interface, ..sums }
     }
 
     /// The interface's name.
@@ -202,6 +210,10 @@ impl Live {
 
     /// Takes packets out of the ring, when all that were taken before are given; how many.
     fn take_some(&mut self) -> Result<usize, LiveError> {
+        if self.begins.as_ref().is_some_and(|&(_, until)| Instant::now() > until) {
+            // From here on, an earlier time is that of a clock that was set back.
+            self.begins = None;
+        }
         let Self { capture, blocks, spare, waiting, begins, .. } = self;
         blocks.drain(..).for_each(|block| spare.keep(block));
         let mut used = 0;
@@ -209,7 +221,7 @@ impl Live {
             // The "microseconds" are nanoseconds: that was asked for.
             let nanos = u32::try_from(packet.header.ts.tv_usec).unwrap_or_default();
             let time = Timestamp::fine(packet.header.ts.tv_sec, nanos);
-            if begins.as_ref().is_some_and(|begins| time.nanos_since(begins.again()) < 0) {
+            if begins.as_ref().is_some_and(|(begins, _)| time.nanos_since(begins.again()) < 0) {
                 return;
             }
             let len = packet.data.len();
@@ -226,7 +238,12 @@ impl Live {
             waiting.push_back(Waiting { block: blocks.len() - 1, bytes, wire_len, time });
         });
         match taken {
-            Ok(taken) => Ok(taken),
+            Ok(taken) => {
+                if taken > 0 {
+                    self.over_since = None;
+                }
+                Ok(taken)
+            }
             Err(_) if !self.is_over() => Ok(0),
             Err(error) => Err(self.ended(message(&error))),
         }
@@ -235,9 +252,13 @@ impl Live {
     /// Whoever waits for an interface that is down waits for somebody else.
     fn look_whether_up(&mut self) -> Result<(), LiveError> {
         // Where it is away altogether, libpcap says so.
-        let is_down = self.name != ANY && os::is_up(&self.capture, &self.name).is_ok_and(|up| !up);
-        if is_down && self.is_over() {
-            return Err(self.ended("the interface went down".into()));
+        match os::is_up(&self.capture, &self.name) {
+            _ if self.name == ANY => {}
+            Ok(true) => self.over_since = None,
+            Ok(false) if self.is_over() => {
+                return Err(self.ended("the interface went down".into()));
+            }
+            Ok(false) | Err(_) => {}
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ mod writer;
 use crate::{LiveStats, Packet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, channel, sync_channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 use wire::{LinkType, Timestamp};
@@ -16,6 +16,12 @@ use writer::{Message, Names};
 
 /// A piece is handed over when it has so many bytes.
 const PIECE: usize = 1 << 20;
+
+/// How often it is looked whether there is room for another.
+const LOOK: Duration = Duration::from_millis(1);
+
+/// By so many nanoseconds packets of several rings may be out of order.
+const STEP: i128 = 1_000_000_000;
 
 /// Pieces that wait to be written: what a disk may take a moment for.
 const WAITING: usize = 32;
@@ -90,17 +96,22 @@ pub struct Recorder {
     last: Timestamp,
     stats: LiveStats,
     pieces: SyncSender<Message>,
+    /// Is a disk that takes nothing not to be waited for any more?
+    gives_up: Box<dyn Fn() -> bool + Send>,
     written: Receiver<Vec<u8>>,
     thread: JoinHandle<Result<(), RecordError>>,
 }
 
 impl Recorder {
     /// Creates the file. Where there is to be one after the other, the first is created with the first packet,
-    /// whose time it has in its name.
+    /// whose time it has in its name. Where the disk takes nothing, it is waited for until `gives_up`.
     ///
     /// # Errors
     /// The file cannot be created, or no file in its folder.
-    pub fn create(config: &RecordConfig) -> Result<Self, RecordError> {
+    pub fn create(
+        config: &RecordConfig,
+        gives_up: impl Fn() -> bool + Send + 'static,
+    ) -> Result<Self, RecordError> {
         let failed = |error| RecordError::new("create", &config.path, error);
         let header = blocks::header(config);
         let names = Names::new(&config.path, config.rotation, config.utc);
@@ -118,6 +129,7 @@ impl Recorder {
             piece: if config.rotation.is_wanted() { Vec::new() } else { header.clone() },
             header,
             pieces,
+            gives_up: Box::new(gives_up),
             written,
             thread,
         })
@@ -168,8 +180,9 @@ impl Recorder {
     fn is_for_the_next(&self, packet: &Packet<'_>) -> bool {
         let Some(began) = &self.began else { return true };
         let is_full = |most| self.size + blocks::packet_size(packet) + blocks::STATISTICS > most;
-        let is_late =
-            |time: Duration| packet.time.nanos_since(began.again()) >= time.as_nanos() as i128;
+        let since = packet.time.nanos_since(began.again());
+        // A clock that was set back begins a file, too: else this one would go on until it is as late again.
+        let is_late = |time: Duration| since >= time.as_nanos() as i128 || since < -STEP;
         self.rotation.size.is_some_and(is_full) || self.rotation.time.is_some_and(is_late)
     }
 
@@ -178,7 +191,7 @@ impl Recorder {
             self.end_file();
         }
         self.hand_over()?;
-        self.pieces.send(Message::Next(time.again())).map_err(|_| Failed)?;
+        self.send(Message::Next(time.again()))?;
         self.piece.extend_from_slice(&self.header);
         self.size = self.header.len() as u64;
         self.began = Some(time);
@@ -199,7 +212,20 @@ impl Recorder {
         let next =
             self.written.try_recv().unwrap_or_else(|_| Vec::with_capacity(PIECE + PIECE / 8));
         let piece = std::mem::replace(&mut self.piece, next);
-        self.pieces.send(Message::Piece(piece)).map_err(|_| Failed)
+        self.send(Message::Piece(piece))
+    }
+
+    /// Sends the thread something, and waits where much waits for it.
+    fn send(&self, mut message: Message) -> Result<(), Failed> {
+        loop {
+            message = match self.pieces.try_send(message) {
+                Ok(()) => return Ok(()),
+                Err(TrySendError::Disconnected(_)) => return Err(Failed),
+                Err(TrySendError::Full(_)) if (self.gives_up)() => return Err(Failed),
+                Err(TrySendError::Full(message)) => message,
+            };
+            std::thread::sleep(LOOK);
+        }
     }
 }
 
@@ -225,7 +251,7 @@ mod tests {
 
     /// Records packets of these times and lengths.
     fn record(config: &RecordConfig, packets: &[(i64, usize)]) {
-        let mut recorder = Recorder::create(config).unwrap();
+        let mut recorder = Recorder::create(config, || false).unwrap();
         for &(secs, len) in packets {
             let block = Block::new(len);
             recorder.record(&live_packet(secs, &block)).unwrap();
@@ -290,11 +316,49 @@ mod tests {
         let dir = TempDir::new().unwrap();
         let rotation =
             Rotation { time: Some(Duration::from_secs(10)), count: Some(2), ..Rotation::default() };
-        let packets = [(100, 1), (109, 2), (110, 3), (111, 4), (150, 5), (3, 6), (161, 7)];
+        let packets = [(100, 1), (109, 2), (110, 3), (111, 4), (150, 5), (4, 6), (2, 7), (12, 8)];
         record(&config(&dir, rotation), &packets);
-        let name = |n, time| format!("all.of it_{n:05}_197001010002{time}.pcapng");
-        let newest = [(name(3, 30), vec![(150, 5), (3, 6)]), (name(4, 41), vec![(161, 7)])];
+        let name = |n, time| format!("all.of it_{n:05}_1970010100{time:04}.pcapng");
+        let newest = [(name(5, 2), vec![(2, 7)]), (name(6, 12), vec![(12, 8)])];
         assert_eq!(recorded(&dir), BTreeMap::from(newest));
+    }
+
+    #[test]
+    fn files_that_were_there_stay() {
+        let dir = TempDir::new().unwrap();
+        let rotation = Rotation { size: Some(1 << 20), ..Rotation::default() };
+        std::fs::write(dir.path().join("all.of it.trial.pcapng"), "mine").unwrap();
+        record(&config(&dir, rotation), &[(7, 1)]);
+        record(&config(&dir, rotation), &[(7, 2)]);
+        let name = |n| dir.path().join(format!("all.of it_{n:05}_19700101000007.pcapng"));
+        assert!(name(1).exists() && name(2).exists());
+        assert_eq!(std::fs::read(dir.path().join("all.of it.trial.pcapng")).unwrap(), b"mine");
+    }
+
+    #[test]
+    fn a_disk_that_takes_nothing_is_waited_for_until_nobody_wants_to() {
+        let dir = TempDir::new().unwrap();
+        let mut config = config(&dir, Rotation::default());
+        config.path = dir.path().join("pipe");
+        let status = std::process::Command::new("mkfifo").arg(&config.path).status();
+        if !status.is_ok_and(|status| status.success()) {
+            eprintln!("skipped: no mkfifo");
+            return;
+        }
+        let reader = std::thread::spawn({
+            let path = config.path.clone();
+            // Somebody who opens it, and reads nothing for long.
+            move || (std::fs::File::open(path), std::thread::sleep(Duration::from_secs(2)))
+        });
+        let asked = std::cell::Cell::new(0);
+        let gives_up = move || asked.replace(asked.get() + 1) > 100;
+        let mut recorder = Recorder::create(&config, gives_up).unwrap();
+        let block = Block::new(1 << 20);
+        let recorded = (0..100).position(|_| recorder.record(&live_packet(1, &block)).is_err());
+        assert!(recorded.is_some_and(|n| n > WAITING), "{recorded:?}");
+        // The pipe breaks.
+        drop(reader.join());
+        assert!(recorder.finish(LiveStats::default()).is_err());
     }
 
     #[test]
@@ -302,14 +366,14 @@ mod tests {
         let dir = TempDir::new().unwrap();
         let mut nowhere = config(&dir, Rotation::default());
         nowhere.path = dir.path().join("no/such/folder.pcapng");
-        let error = Recorder::create(&nowhere).map(|_| ()).unwrap_err();
+        let error = Recorder::create(&nowhere, || false).map(|_| ()).unwrap_err();
         assert!(error.to_string().starts_with("cannot create the recording /"), "{error}");
         nowhere.rotation.size = Some(1 << 20);
-        assert!(Recorder::create(&nowhere).is_err(), "before the first packet");
+        assert!(Recorder::create(&nowhere, || false).is_err(), "before the first packet");
         if cfg!(target_os = "linux") {
             nowhere.rotation.size = None;
             nowhere.path = "/dev/full".into();
-            let mut full = Recorder::create(&nowhere).unwrap();
+            let mut full = Recorder::create(&nowhere, || false).unwrap();
             full.flush(LiveStats::default()).unwrap();
             let block = Block::new(1 << 20);
             while full.record(&live_packet(1, &block)).is_ok() {}

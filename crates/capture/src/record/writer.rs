@@ -42,22 +42,26 @@ impl Names {
         if !self.rotation.is_wanted() {
             return File::create(&self.path).map(Some).map_err(failed);
         }
-        let trial = self.named(".trial");
-        match File::create_new(&trial) {
-            Ok(_) => fs::remove_file(&trial).map_err(failed)?,
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(failed(error)),
-        }
+        // A name that nobody else has.
+        let trial = self.named(&format!("_trial_{}", std::process::id()));
+        File::create_new(&trial).and_then(|_| fs::remove_file(&trial)).map_err(failed)?;
         Ok(None)
     }
 
     /// Creates the next file, and removes the oldest where there are too many.
     fn open_next(&mut self, time: &Timestamp) -> Result<File, RecordError> {
-        self.number += 1;
         let time = jiff::Timestamp::from_second(time.secs()).unwrap_or_default();
-        let time = self.zone.to_datetime(time).strftime("%Y%m%d%H%M%S");
-        let path = self.named(&format!("_{:05}_{time}", self.number));
-        let file = File::create(&path).map_err(|error| RecordError::new("create", &path, error))?;
+        let time = self.zone.to_datetime(time).strftime("%Y%m%d%H%M%S").to_string();
+        let (path, file) = loop {
+            self.number += 1;
+            let path = self.named(&format!("_{:05}_{time}", self.number));
+            match File::create_new(&path) {
+                Ok(file) => break (path, file),
+                // It is of an earlier run.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(RecordError::new("create", &path, error)),
+            }
+        };
         self.files.push_back(path);
         while self.rotation.count.is_some_and(|most| self.files.len() > most) {
             let Some(oldest) = self.files.pop_front() else { break };
@@ -98,7 +102,11 @@ pub(super) fn write(
 ) -> Result<(), RecordError> {
     for message in messages {
         match message {
-            Message::Next(time) => file = Some(names.open_next(&time)?),
+            Message::Next(time) => {
+                // Closed before, so that there is one open at most.
+                drop(file.take());
+                file = Some(names.open_next(&time)?);
+            }
             Message::Piece(mut piece) => {
                 let failed = |error: io::Error| RecordError::new("write", names.current(), error);
                 file.as_mut().map_or(Ok(()), |file| file.write_all(&piece)).map_err(failed)?;

@@ -69,8 +69,8 @@ pub(super) fn live(args: &Args, interface: &str) -> Result<Live, String> {
     let seconds = args.flush_interval;
     let flush_interval = Duration::try_from_secs_f64(seconds)
         .ok()
-        .filter(|interval| !interval.is_zero())
-        .ok_or_else(|| format!("--flush-interval {seconds}: a time in seconds is needed"))?;
+        .filter(|interval| *interval >= SHORTEST_FLUSH)
+        .ok_or_else(|| format!("--flush-interval {seconds}: a time of at least 0.5 s is needed"))?;
     Ok(Live {
         interface: interface.to_owned(),
         snap_length: args.snaplen,
@@ -88,6 +88,18 @@ pub(super) fn live(args: &Args, interface: &str) -> Result<Live, String> {
     })
 }
 
+/// The kernel keeps packets for a tenth of a second.
+const SHORTEST_FLUSH: Duration = Duration::from_millis(500);
+
+/// How many descriptors a live capture needs: its rings, what wakes their threads, what the interface lost; a
+/// recording; whoever asks for figures.
+pub(super) fn descriptors(args: &Args) -> usize {
+    let rings = args.interface.as_ref().map_or(0, |_| args.rings.min(MAX_RINGS) * 6);
+    let recording = args.write_pcapng.as_ref().map_or(0, |_| 2);
+    let metrics = args.metrics.map_or(0, |_| 1 + crate::live::MOST_SERVED);
+    rings + recording + metrics
+}
+
 /// So many threads that read have nothing to do but to wait for one another.
 const MAX_RINGS: usize = 64;
 
@@ -103,6 +115,9 @@ fn record(args: &Args) -> Result<Option<Record>, String> {
     };
     if rotation.count.is_some() && !rotation.is_wanted() {
         return Err("--rotate-count: needs --rotate-size or --rotate-time".into());
+    }
+    if args.summary_json.as_ref() == Some(path) {
+        return Err(format!("--write-pcapng and --summary-json: both would be {}", path.display()));
     }
     if path.file_name().is_none_or(|name| name == "-") {
         return Err(format!("--write-pcapng {}: a file is needed", path.display()));
@@ -175,6 +190,7 @@ mod tests {
             "--max-bytes 0",
             "--snaplen 0",
             "--flush-interval 0",
+            "--flush-interval 0.4",
             "--flush-interval -1",
             "--flush-interval nan",
         ] {
@@ -195,6 +211,7 @@ mod tests {
             ("--write-pcapng /", "--write-pcapng /: a file"),
             ("--write-pcapng -", "--write-pcapng -: a file"),
             ("--metrics 192.0.2.1:9100", "--metrics 192.0.2.1:9100: an address of this machine"),
+            ("--write-pcapng a --summary-json a", "--write-pcapng and --summary-json: both"),
             ("--rings 0", "--rings 0"),
             ("--rings 65", "--rings 65: at most 64"),
             ("--rings 2 -c", "--rings and -c"),

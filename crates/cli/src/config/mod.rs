@@ -126,6 +126,7 @@ fn output(args: &Args, several_inputs: bool) -> Result<OutputConfig, String> {
         several_inputs,
         bin_dirs: args.bin_dirs,
         max_open: args.max_file_desc,
+        reserved: live::descriptors(args),
         write_budget: mib("--write-buffer", args.write_buffer)?,
         dry_run: args.dry_run,
         disk: disk(args)?,

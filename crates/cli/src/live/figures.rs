@@ -25,10 +25,10 @@ impl Figures {
         let Self { packets, bytes, stats, counted, .. } = self;
         let (census, sides) = (&counted.census, self.sides());
         let mut line = format!(
-            "{:.0} s: {packets} packets, {bytes} bytes; dropped by the kernel {}, by the interface {}; \
+            "{} s: {packets} packets, {bytes} bytes; dropped by the kernel {}, by the interface {}; \
              connections {} (TCP {} half-open, {} established, {} closing, {} over; UDP {}; other {}); \
              {} bytes held, {} gaps",
-            self.elapsed.as_secs_f64(),
+            self.elapsed.as_secs(),
             stats.dropped,
             stats.dropped_by_interface,
             states(census).map(|(_, count)| count).iter().sum::<u64>(),

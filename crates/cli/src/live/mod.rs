@@ -13,10 +13,12 @@ use crate::workers::Prepared;
 use anyhow::Context;
 use capture::{Interface, Live, LiveConfig, LiveError, LiveStats, RecordConfig, Recorder};
 use metrics::Exporter;
+pub(crate) use metrics::MOST as MOST_SERVED;
 use privileges::Places;
 use ring::Ring;
 use std::path::Path;
 use std::thread::scope;
+use std::time::Instant;
 use together::Together;
 use watch::Watch;
 
@@ -45,21 +47,22 @@ impl<'a> Run<'a> {
             }
             opened => opened?,
         };
-        let exporter = plan.metrics.map(Exporter::bind).transpose()?;
+        let listener = plan.metrics.map(metrics::listen).transpose()?;
         // The time zone is looked up while it can be.
         self.note_time_zone();
         let prepared = Prepared::new(self.config);
         privileges::give_up(&plan.privileges, &places(self.config, plan))?;
-        let recorder = plan.record.as_ref().map(|record| self.recorder(record, &config, &lives));
-        let together = Together::new(plan, self.config, self.stop.clone(), recorder.transpose()?);
         let mut ways_in = prepared.start(lives.len())?;
+        let recorder =
+            plan.record.as_ref().map(|record| self.recorder(record, plan, &config, &lives));
+        let together = Together::new(plan, self.config, self.stop.clone(), recorder.transpose()?);
         let mut rings: Vec<Ring<'a>> =
             lives.into_iter().map(|live| Ring::new(live, plan)).collect();
         for (number, ring) in rings.iter_mut().enumerate().filter(|_| plan.rings > 1) {
             ring.origin.number = number + 1;
             ring.origin.name = format!("{name}, ring {}", number + 1).into();
         }
-        let exporter = exporter.map(Exporter::start).transpose()?;
+        let exporter = listener.map(Exporter::start).transpose()?;
         self.notes.detail(|| format!("capturing on {name}"));
         self.follow_all(&mut rings, &mut ways_in, &together, exporter.as_ref());
         drop(exporter);
@@ -70,11 +73,12 @@ impl<'a> Run<'a> {
     fn recorder(
         &self,
         record: &config::Record,
+        plan: &config::Live,
         config: &LiveConfig,
         lives: &[Live],
     ) -> anyhow::Result<Recorder> {
         let link = lives.first().map(Live::link).context("there is a ring")?;
-        Ok(Recorder::create(&RecordConfig {
+        let config = RecordConfig {
             path: record.path.clone(),
             rotation: record.rotation,
             utc: self.config.output.utc,
@@ -82,7 +86,11 @@ impl<'a> Run<'a> {
             snap_length: config.snap_length,
             interface: config.interface.clone(),
             filter: config.filter.clone(),
-        })?)
+        };
+        let (stop, begun, duration) = (self.stop.clone(), Instant::now(), plan.duration);
+        let gives_up =
+            move || stop.is_wanted() || duration.is_some_and(|most| begun.elapsed() >= most);
+        Ok(Recorder::create(&config, gives_up)?)
     }
 
     /// Each ring has a thread that reads it; the first is this one, which also looks at the time.
@@ -134,7 +142,7 @@ impl<'a> Run<'a> {
         let mut sum = LiveStats::default();
         for Ring { mut live, origin, mut became, .. } in rings {
             let stats = live.stats();
-            sum += &stats;
+            sum.add_ring(&stats);
             became.dropped = Some(Dropped {
                 by_kernel: stats.dropped,
                 by_interface: stats.dropped_by_interface,
@@ -148,9 +156,8 @@ impl<'a> Run<'a> {
                 sum.dropped, sum.dropped_by_interface
             ));
         }
-        if let Err(error) = together.finish_recording(sum) {
-            self.notes.failure(format_args!("{:#}", anyhow::Error::from(error)));
-        }
+        // Connections are written before.
+        self.recording = together.into_recorder().map(|recorder| (recorder, sum));
     }
 }
 

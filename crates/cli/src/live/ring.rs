@@ -7,24 +7,24 @@ use crate::run::{Origin, Progressed, Run};
 use crate::workers::{Halted, Workers};
 use capture::Live;
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use wire::Timestamp;
-
-/// How often a ring is looked after.
-const TICK: Duration = Duration::from_millis(250);
 
 /// A capture, and what became of it.
 pub(super) struct Ring<'a> {
     pub(super) live: Live,
     pub(super) origin: Origin<'a>,
     pub(super) became: Progressed,
+    /// How many packets there were when it [last showed](Together::show) what it has counted.
+    pub(super) shown: u64,
 }
 
 impl<'a> Ring<'a> {
     pub(super) fn new(live: Live, plan: &'a config::Live) -> Self {
         let name = live.name().to_owned().into();
         let origin = Origin { number: 1, name, path: Path::new(&plan.interface) };
-        Self { live, origin, became: Progressed { readable: true, ..Progressed::default() } }
+        let became = Progressed { readable: true, ..Progressed::default() };
+        Self { live, origin, became, shown: 0 }
     }
 }
 
@@ -51,6 +51,7 @@ impl Run<'_> {
         mut watch: Option<&mut Watch<'_>>,
     ) -> Result<(), Halted> {
         let (mut looked, mut rest) = (Instant::now(), None);
+        let tick = together.tick();
         while !together.is_over() {
             if rest.is_none() && together.is_to_stop() {
                 rest = Some(Rest::of(&mut ring.live));
@@ -78,18 +79,16 @@ impl Run<'_> {
                 // The next one may be long in coming.
                 Ok(None) => self.workers.as_mut().map_or(Ok(()), Workers::flush)?,
                 Err(error) => {
-                    self.notes.problem(&error);
                     ring.became.problem = Some(error.detail());
-                    // The others have their rest to take.
-                    together.stop();
+                    // The others have their rest to take, and the same to say.
+                    if !together.stop() {
+                        self.notes.problem(&error);
+                    }
                     break;
                 }
             }
             let now = Instant::now();
-            if ring.became.packets > 0 {
-                together.note_time(&self.clock);
-            }
-            if now - looked >= TICK {
+            if now - looked >= tick {
                 looked = now;
                 together.show(ring, self);
                 if let Some(watch) = &mut watch {

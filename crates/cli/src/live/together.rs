@@ -5,12 +5,20 @@ use crate::config::{self, Config};
 use crate::run::Run;
 use crate::stop::Stop;
 use crate::workers::{Counted, Halted};
-use capture::{LiveStats, Packet, RecordError, Recorder};
+use capture::{LiveStats, Packet, Recorder};
 use sink::Disk;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use wire::Timestamp;
+
+/// How often rings are looked after; more often where bytes are to be written soon.
+const TICK: Duration = Duration::from_millis(250);
+const SHORT_TICK: Duration = Duration::from_millis(100);
+const SOON: Duration = Duration::from_millis(1500);
+
+/// By so much a look may be late, and the kernel with a packet.
+const LATE: Duration = Duration::from_millis(150);
 
 /// What the rings of a capture share.
 pub(super) struct Together<'a> {
@@ -24,8 +32,6 @@ pub(super) struct Together<'a> {
     over: AtomicBool,
     packets: AtomicU64,
     bytes: AtomicU64,
-    /// The time of the latest packet, in nanoseconds since 1970; 0 where there was none.
-    latest: AtomicI64,
     /// What each ring showed last.
     shown: Vec<Mutex<Shown>>,
     recorder: Option<Mutex<Recorder>>,
@@ -36,6 +42,8 @@ pub(super) struct Together<'a> {
 struct Shown {
     stats: LiveStats,
     counted: Counted,
+    /// The time of its last packet, if one came since somebody asked.
+    latest: Option<Timestamp>,
 }
 
 impl<'a> Together<'a> {
@@ -54,10 +62,20 @@ impl<'a> Together<'a> {
             over: AtomicBool::new(false),
             packets: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
-            latest: AtomicI64::new(0),
             shown: (0..plan.rings).map(|_| Mutex::default()).collect(),
             recorder: recorder.map(Mutex::new),
         }
+    }
+
+    /// How often rings are looked after.
+    pub(super) fn tick(&self) -> Duration {
+        if self.plan.flush_interval < SOON { SHORT_TICK } else { TICK }
+    }
+
+    /// How long after what waited was written it is to be done again. What came just after once is written the
+    /// second time after that.
+    pub(super) fn write_after(&self) -> Duration {
+        (self.plan.flush_interval / 2).saturating_sub(self.tick() + LATE)
     }
 
     /// Is nothing more to be taken but what has come?
@@ -65,9 +83,9 @@ impl<'a> Together<'a> {
         self.stop.is_wanted() || self.to_stop.load(Ordering::Relaxed)
     }
 
-    /// From now on, nothing is taken but what has come.
-    pub(super) fn stop(&self) {
-        self.to_stop.store(true, Ordering::Relaxed);
+    /// From now on, nothing is taken but what has come; was that so before?
+    pub(super) fn stop(&self) -> bool {
+        self.to_stop.swap(true, Ordering::Relaxed)
     }
 
     /// Is nothing more to be taken?
@@ -123,31 +141,23 @@ impl<'a> Together<'a> {
         }
     }
 
-    /// Ends the recording.
-    pub(super) fn finish_recording(self, stats: LiveStats) -> Result<(), RecordError> {
-        match self.recorder {
-            None => Ok(()),
-            Some(recorder) => {
-                recorder.into_inner().unwrap_or_else(PoisonError::into_inner).finish(stats)
-            }
-        }
+    /// The recording, which is to be ended.
+    pub(super) fn into_recorder(self) -> Option<Recorder> {
+        self.recorder.map(|recorder| recorder.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn recorder(&self) -> Option<MutexGuard<'_, Recorder>> {
         Some(self.recorder.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// A packet had this time.
-    pub(super) fn note_time(&self, time: &Timestamp) {
-        let nanos = time.nanos_since(Timestamp::default());
-        self.latest.store(i64::try_from(nanos).unwrap_or(i64::MAX), Ordering::Relaxed);
-    }
-
-    /// The time of the latest packet.
-    pub(super) fn latest(&self) -> Option<Timestamp> {
-        let nanos = Some(self.latest.load(Ordering::Relaxed)).filter(|&nanos| nanos != 0)?;
-        let (secs, nanos) = (nanos.div_euclid(1_000_000_000), nanos.rem_euclid(1_000_000_000));
-        Some(Timestamp::fine(secs, nanos as u32))
+    /// The time of the latest of the packets that came since this was asked. (Where a clock was set back, that is
+    /// earlier than others before.)
+    pub(super) fn take_latest(&self) -> Option<Timestamp> {
+        let latest = |shown: &Mutex<Shown>| {
+            shown.lock().unwrap_or_else(PoisonError::into_inner).latest.take()
+        };
+        let later = |a: Timestamp, b: Timestamp| if a.nanos_since(b.again()) > 0 { a } else { b };
+        self.shown.iter().filter_map(latest).reduce(later)
     }
 
     pub(super) fn packets(&self) -> u64 {
@@ -165,13 +175,16 @@ impl<'a> Together<'a> {
         let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
         shown.stats = ring.live.stats();
         shown.counted = run.counted_by_intake();
+        if std::mem::replace(&mut ring.shown, ring.became.packets) < ring.became.packets {
+            shown.latest = Some(run.clock.again());
+        }
     }
 
     /// What the kernel says of all rings.
     pub(super) fn stats(&self) -> LiveStats {
         let mut stats = LiveStats::default();
         for shown in &self.shown {
-            stats += &shown.lock().unwrap_or_else(PoisonError::into_inner).stats;
+            stats.add_ring(&shown.lock().unwrap_or_else(PoisonError::into_inner).stats);
         }
         stats
     }

@@ -16,7 +16,7 @@ pub(super) struct Watch<'a> {
     due: Option<Instant>,
     /// The time is that of the latest packet and what has passed since: clocks are set now and then, that of
     /// this machine and, where it is another, that of the packets.
-    clock: (Timestamp, Instant),
+    clock: Option<(Timestamp, Instant)>,
     /// Connections were to be counted; what came of it is there at the next look.
     counts: bool,
 }
@@ -24,9 +24,8 @@ pub(super) struct Watch<'a> {
 impl<'a> Watch<'a> {
     pub(super) fn new(together: &Together<'_>, exporter: Option<&'a Exporter>) -> Self {
         let begun = together.begun;
-        let clock = (Timestamp::default(), begun);
-        let due = together.plan.stats_interval.map(|interval| begun + interval);
-        Self { exporter, written: begun, due, clock, counts: false }
+        let due = together.plan.stats_interval.and_then(|interval| begun.checked_add(interval));
+        Self { exporter, written: begun, due, clock: None, counts: false }
     }
 
     /// Looks at the time.
@@ -36,7 +35,7 @@ impl<'a> Watch<'a> {
         together: &Together<'_>,
         now: Instant,
     ) -> Result<(), Halted> {
-        let write = now - self.written >= together.plan.flush_interval / 2;
+        let write = now - self.written >= together.write_after();
         let say = self.due.is_some_and(|due| now >= due);
         if self.counts {
             self.tell(run, together, say);
@@ -52,11 +51,11 @@ impl<'a> Watch<'a> {
             self.written = now;
             together.write_recording()?;
         }
-        let Some(latest) = together.latest() else { return Ok(()) };
-        if latest != self.clock.0 {
-            self.clock = (latest, now);
+        if let Some(latest) = together.take_latest() {
+            self.clock = Some((latest, now));
         }
-        let time = later(self.clock.0.again(), now - self.clock.1);
+        let Some((latest, since)) = &self.clock else { return Ok(()) };
+        let time = later(latest.again(), now - *since);
         let Some(workers) = &mut run.workers else { return Ok(()) };
         workers.tell_time(Tick { now: time, write, count: self.counts })?;
         let connections = workers.connections();

@@ -83,7 +83,7 @@ pub(crate) struct Tcp {
     in_order: bool,
     /// Segments up to now, whatever they were made of.
     packets: u64,
-    /// The owner's note: the packet since which bytes are held, 0 where none are.
+    /// The owner's note: when, by its count, it last spoke while bytes are held; 0 where none are.
     pub(crate) holds_since: u64,
 }
 

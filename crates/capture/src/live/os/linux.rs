@@ -2,8 +2,47 @@
 #![allow(unsafe_code, reason = "no crate has these socket options; each use says why it is sound")]
 
 use pcap::{Active, Capture};
+use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
+
+/// Packets that an interface has lost. libpcap counts them too, but opens these files anew each time: where they are
+/// not seen any more, since the interface or the root of the file system has changed, its count is nonsense.
+pub(in crate::live) struct InterfaceDrops {
+    files: Vec<File>,
+    /// What was lost before, and what was since.
+    before: u64,
+    since: u64,
+}
+
+impl InterfaceDrops {
+    pub(in crate::live) fn of(name: &str) -> Self {
+        // As libpcap: what the hardware could not take, and what the driver had no room for.
+        let open = |what| File::open(format!("/sys/class/net/{name}/statistics/{what}")).ok();
+        let files = ["rx_missed_errors", "rx_fifo_errors"].into_iter().filter_map(open).collect();
+        let mut this = Self { files, before: 0, since: 0 };
+        this.before = this.read().unwrap_or(0);
+        this
+    }
+
+    /// How many were lost since the capture began. `_by_libpcap` is what libpcap says.
+    pub(in crate::live) fn count(&mut self, _by_libpcap: u64) -> u64 {
+        // Once it is away, nothing more is lost.
+        let now = self.read().and_then(|now| now.checked_sub(self.before));
+        self.since = self.since.max(now.unwrap_or(0));
+        self.since
+    }
+
+    fn read(&self) -> Option<u64> {
+        let count = |file: &File| {
+            let mut text = [0; 24];
+            let len = file.read_at(&mut text, 0).ok()?;
+            std::str::from_utf8(&text[..len]).ok()?.trim().parse::<u64>().ok()
+        };
+        self.files.iter().map(count).sum()
+    }
+}
 
 /// Is an interface administratively up? libpcap waits for one that is not, until it is again; a socket of it can
 /// be asked also where there are no other files any more.

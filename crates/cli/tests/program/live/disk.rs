@@ -68,3 +68,37 @@ fn captured_files_are_not_read_on_when_the_disk_is_full() {
     let outcome = place.run("-r a.pcap -c --max-disk 9").ends(2);
     assert!(outcome.err.contains("--max-disk"), "{outcome:?}");
 }
+
+/// Connections of UDP that speak in turn, so that none is over before the others.
+fn in_turn(connections: u16, datagrams: usize) -> Capture {
+    let datagram = |port: u16| udp(&format!("10.0.0.1:{port}"), "10.0.0.2:2", [b'x'; 1400]);
+    let turns = (0..datagrams).flat_map(|_| 1000..1000 + connections);
+    Capture::all(turns.map(datagram), 9)
+}
+
+#[test]
+fn workers_that_share_a_disk_keep_to_it() {
+    let place = Place::with(in_turn(100, 60).pcap());
+    for (workers, buffer, open, most) in
+        [(4, 1, 4, 1), (4, 1, 4, 2), (3, 64, 500, 1), (1, 64, 500, 1)]
+    {
+        let outcome = place.run(&format!(
+            "-q -r a.pcap -o out --when-full drop-oldest --max-disk {most} --workers {workers} \
+             --write-buffer {buffer} -f {open} --bin-dirs 7"
+        ));
+        outcome.ends(0);
+        let folders = place.names("out");
+        let mut taken = 0;
+        for folder in &folders {
+            let folder = place.path("out").join(folder);
+            for file in std::fs::read_dir(folder).unwrap() {
+                taken += file.unwrap().metadata().unwrap().len().next_multiple_of(4096);
+            }
+        }
+        assert!(
+            (most << 19..=most << 20).contains(&taken),
+            "{taken} of {most} MiB, {workers} workers"
+        );
+        std::fs::remove_dir_all(place.path("out")).unwrap();
+    }
+}

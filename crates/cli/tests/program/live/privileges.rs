@@ -99,7 +99,7 @@ fn what_cannot_be_given_up_is_told() {
             1,
             "--relinquish-privileges nosuchuser: there is no such user",
         ),
-        ("--chroot no/such", 1, "--chroot no/such: there is no such directory"),
+        ("--chroot no/such", 1, "--chroot no/such: cannot make it the root of the file system: "),
         (
             "-o rootly --relinquish-privileges nobody",
             1,

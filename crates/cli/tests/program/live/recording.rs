@@ -94,5 +94,5 @@ fn a_recording_that_cannot_be_written_fails_and_connections_are_written() {
     let place = Place::new();
     let outcome = place.run("-i lo -o out --write-pcapng no/such/a.pcapng -e tcp").ends(1);
     assert!(outcome.err.contains("cannot create the recording no/such/a.pcapng: "), "{outcome:?}");
-    assert_eq!(place.names("."), [""; 0]);
+    assert!(place.files("out").is_empty() && place.names(".").len() == 1);
 }

@@ -19,7 +19,7 @@ fn hundreds_of_connections_at_once_take_no_more_descriptors_than_allowed() {
     let Some(pair) = Pair::new() else { return };
     let (peer, [here, _], [there, _]) = (script("peer.py"), LEFT, RIGHT);
     let _server = pair.right.serving(&format!("{peer} echo {there} 7"), "serving");
-    let options = "-i v0 -s -m -f 20 --workers 2 --flush-interval 0.2";
+    let options = "-i v0 -s -m -f 20 --workers 2 --flush-interval 0.5";
     let Some(capturing) = Capturing::start_in(&pair.left, options, "tcp port 7") else { return };
     let pid = capturing.running.pid();
     let at_first = descriptors(pid);

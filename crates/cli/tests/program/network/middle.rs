@@ -17,7 +17,7 @@ fn a_connection_caught_in_the_middle_begins_with_what_is_said_next() {
         let mut client = pair.left.running(&format!("{peer} many {there} 7 2 {SIZE}"));
         client.tell("before");
         assert!(client.has_said(&format!("said {SIZE}\n")), "{}", client.said());
-        let options = "-i v0 -s -m --flush-interval 0.2";
+        let options = "-i v0 -s -m --flush-interval 0.5";
         let Some(capturing) = Capturing::start_in(&pair.left, options, "tcp port 7") else {
             return;
         };
