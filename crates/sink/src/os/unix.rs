@@ -67,8 +67,13 @@ impl Dir {
     /// # Errors
     /// The system's own.
     pub(crate) fn remove(&mut self, name: &str) -> io::Result<()> {
-        let (folder, name) = self.place(name)?;
-        Ok(unlinkat(folder, name, AtFlags::empty())?)
+        let (folder, file) = self.place(name)?;
+        unlinkat(folder, file, AtFlags::empty())?;
+        if let Some((folder, _)) = name.split_once('/') {
+            // If it was the last one in there.
+            let _ = unlinkat(self.handle()?, folder, AtFlags::REMOVEDIR);
+        }
+        Ok(())
     }
 
     /// Is there a file of this name?
@@ -109,9 +114,17 @@ impl Dir {
     }
 
     fn open(&mut self, name: &str, flags: OFlags) -> Result<File, Errno> {
-        let (folder, name) = self.place(name)?;
         let flags = flags | OFlags::WRONLY | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        openat(folder, name, flags, MODE).map(File::from)
+        loop {
+            let opened =
+                self.place(name).and_then(|(place, file)| openat(place, file, flags, MODE));
+            match opened {
+                // Its folder was empty, and another worker removed it.
+                Err(Errno::NOENT)
+                    if flags.contains(OFlags::CREATE) && self.folder.take().is_some() => {}
+                opened => return opened.map(File::from),
+            }
+        }
     }
 
     /// The folder of a file, and its name there.

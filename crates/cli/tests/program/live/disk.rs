@@ -91,6 +91,10 @@ fn workers_that_share_a_disk_keep_to_it() {
         let mut taken = 0;
         for folder in &folders {
             let folder = place.path("out").join(folder);
+            assert!(
+                std::fs::read_dir(&folder).unwrap().next().is_some(),
+                "an empty folder is left"
+            );
             for file in std::fs::read_dir(folder).unwrap() {
                 taken += file.unwrap().metadata().unwrap().len().next_multiple_of(4096);
             }
