@@ -171,7 +171,7 @@ def arguments():
     parser.add_argument("part", nargs="*", help=argparse.SUPPRESS)
     parser.add_argument("--seconds", type=int, default=120, help="of each part (default 120)")
     parser.add_argument("--mbit", type=float, help="Mbit/s (default 1000 for tcp, 50 for dns)")
-    parser.add_argument("--max-growth", dest="growth", type=float, default=8, help="MiB (default 8)")
+    parser.add_argument("--max-growth", dest="growth", type=float, default=4, help="MiB (default 4)")
     parser.add_argument("--max-descriptors", dest="descriptors", type=int, default=DESCRIPTORS,
                         help="default %d" % DESCRIPTORS)  # fmt: skip
     parser.add_argument("--scratch", default="/dev/shm", help="where all files go (default /dev/shm)")

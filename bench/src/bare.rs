@@ -3,11 +3,14 @@
 //!
 //! ```text
 //! bare walk CAPTURE        reads it in pieces of 256 KiB and walks the headers of its records
+//! bare follow CAPTURE      the same, and follows TCP connections as far as any program must (`follow.rs`)
 //! bare list FOLDER         the files in FOLDER, a line `SIZE NAME` each
 //! bare write LIST FOLDER   for each line: open, write that many bytes from memory, close
 //! ```
 //!
 //! All in one thread. `write` reads the list as it goes, which is 0.5 % of its time.
+
+mod follow;
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write, stdout};
@@ -15,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
+use follow::Follower;
 
 /// As the program reads.
 const PIECE: usize = 256 << 10;
@@ -29,6 +33,13 @@ const RECORD_HEADER: usize = 16;
 enum Loop {
     /// Walk the headers of a pcap file's records
     Walk { capture: PathBuf },
+    /// Walk them, and follow TCP connections without putting anything in order
+    Follow {
+        capture: PathBuf,
+        /// Connections that are over and remembered
+        #[arg(long, value_name = "N", default_value_t = 65_536)]
+        remembered: usize,
+    },
     /// List the files of a folder with their sizes
     List { folder: PathBuf },
     /// Write files of the sizes and names in a list
@@ -39,8 +50,19 @@ fn main() -> Result<()> {
     match Loop::parse() {
         Loop::Walk { capture } => {
             let file = File::open(&capture).with_context(|| named(&capture))?;
-            let (packets, bytes) = walk(file).with_context(|| named(&capture))?;
+            let (packets, bytes) = walk(file, |_, _| {}).with_context(|| named(&capture))?;
             writeln!(stdout(), "{packets} packets, {bytes} bytes captured")?;
+        }
+        Loop::Follow { capture, remembered } => {
+            let file = File::open(&capture).with_context(|| named(&capture))?;
+            let mut follower = Follower::new(remembered);
+            let take = |time, frame: &[u8]| follower.take(time, frame);
+            let (packets, _) = walk(file, take).with_context(|| named(&capture))?;
+            let Follower { opened, bytes, longest, .. } = follower;
+            writeln!(
+                stdout(),
+                "{packets} packets, {opened} connections, {bytes} bytes in order, the longest took {longest}"
+            )?;
         }
         Loop::List { folder } => {
             list(&folder, &mut BufWriter::new(stdout())).with_context(|| named(&folder))?;
@@ -58,8 +80,8 @@ fn named(path: &Path) -> String {
     path.display().to_string()
 }
 
-/// Packets, and bytes captured.
-fn walk(mut file: impl Read) -> Result<(u64, u64)> {
+/// Packets, and bytes captured. Each is given with its time, of whatever unit.
+fn walk(mut file: impl Read, mut take: impl FnMut(u64, &[u8])) -> Result<(u64, u64)> {
     let mut header = [0; FILE_HEADER];
     file.read_exact(&mut header)?;
     let magic = u32::from_le_bytes([header[0], header[1], header[2], header[3]]);
@@ -71,6 +93,9 @@ fn walk(mut file: impl Read) -> Result<(u64, u64)> {
     let (mut packets, mut bytes) = (0, 0);
     loop {
         while let Some(length) = record(&buffer[begin..end]) {
+            let (header, frame) = buffer[begin..begin + length].split_at(RECORD_HEADER);
+            let time = header.first_chunk().map_or(0, |time| u64::from_le_bytes(*time));
+            take(time.rotate_left(32), frame);
             begin += length;
             packets += 1;
             bytes += (length - RECORD_HEADER) as u64;
@@ -147,19 +172,24 @@ mod tests {
 
     #[test]
     fn packets_are_counted_wherever_pieces_end() {
-        assert_eq!(walk(&*capture(&[])).unwrap(), (0, 0));
+        assert_eq!(walk(&*capture(&[]), |_, _| {}).unwrap(), (0, 0));
         // The lengths are odd, so headers and packets meet the ends of pieces at any byte.
         let lengths: Vec<u32> = (0..3000).map(|i| i % 1501).collect();
         let bytes: u32 = lengths.iter().sum();
-        assert_eq!(walk(&*capture(&lengths)).unwrap(), (3000, u64::from(bytes)));
+        assert_eq!(walk(&*capture(&lengths), |_, _| {}).unwrap(), (3000, u64::from(bytes)));
     }
 
     #[test]
     fn what_is_no_capture_is_refused() {
-        assert!(walk(&*vec![0; 100]).is_err());
-        assert!(walk(&capture(&[70])[..90]).unwrap_err().to_string().contains("packet 1 is cut"));
+        assert!(walk(&*vec![0; 100], |_, _| {}).is_err());
+        assert!(
+            walk(&capture(&[70])[..90], |_, _| {})
+                .unwrap_err()
+                .to_string()
+                .contains("packet 1 is cut")
+        );
         let long = capture(&[PIECE as u32]);
-        assert!(walk(&*long).unwrap_err().to_string().contains("packet 1 is too long"));
+        assert!(walk(&*long, |_, _| {}).unwrap_err().to_string().contains("packet 1 is too long"));
     }
 
     #[test]

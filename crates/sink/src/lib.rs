@@ -47,6 +47,7 @@ mod os;
 mod output;
 mod protocol;
 mod recency;
+mod room;
 #[cfg(test)]
 mod samples;
 mod slab;

@@ -29,8 +29,8 @@ pub(crate) struct Store {
     budget: usize,
     /// Memory that counts against the budget, in bytes.
     held: usize,
-    slots: Slots,
-    streams: Slab<Stream>,
+    pub(crate) slots: Slots,
+    pub(crate) streams: Slab<Stream>,
     /// Streams by their last bytes.
     recent: Recency,
     /// Streams with an open file, by their last write.
@@ -39,19 +39,19 @@ pub(crate) struct Store {
     pub(crate) leaving: Vec<Leaving>,
     pub(crate) pool: Pool,
     /// What files may take, where that is bounded.
-    disk: Option<Disk>,
+    pub(crate) disk: Option<Disk>,
     /// A file that somebody took away is begun anew.
     begins_anew: bool,
 }
 
 /// A file that has bytes to write or is open.
 #[derive(Default)]
-struct Stream {
-    slot: u32,
-    index: u8,
+pub(crate) struct Stream {
+    pub(crate) slot: u32,
+    pub(crate) index: u8,
     name: Box<str>,
     buffer: Buffer,
-    file: Option<File>,
+    pub(crate) file: Option<File>,
     /// Were there bytes in the buffer when it was last asked what waits?
     waited: bool,
 }
@@ -252,46 +252,6 @@ impl Store {
         self.leave(Leaving { name, bytes, file, created })
     }
 
-    /// Is there room on the disk for so many bytes more of a file?
-    fn make_room(&mut self, name: &str, bytes: usize) -> Result<Option<Room>, SinkError> {
-        let Some(disk) = &self.disk else { return Ok(None) };
-        disk.make_room(&mut self.dir, name, bytes as u64).map(Some)
-    }
-
-    /// What there was room for is written.
-    fn give_back(&self, room: Option<Room>) {
-        if let (Some(disk), Some(Room::Further(number) | Room::Anew(number))) = (&self.disk, room) {
-            disk.written(number);
-        }
-    }
-
-    /// Are files bounded by the disk that they take?
-    pub(crate) fn has_bound(&self) -> bool {
-        self.disk.is_some()
-    }
-
-    /// Writes and closes a file, if there is room on the disk.
-    pub(crate) fn write_if_room(&mut self, mut gone: Leaving) -> Result<(), SinkError> {
-        let room = self.make_room(&gone.name, gone.bytes.len())?;
-        match room {
-            // What it may have written before was removed to make room.
-            Some(Room::Anew(_)) => (gone.file, gone.created) = (None, false),
-            Some(Room::None) => {
-                self.pool.take_back(&mut gone.bytes);
-                return Ok(());
-            }
-            Some(Room::Further(_)) | None => {}
-        }
-        let written = match &gone.file {
-            Some(_) => Ok(()),
-            None => self.open_file(&gone.name, gone.created).map(|file| gone.file = Some(file)),
-        };
-        let written = written.and_then(|()| self.write_away(&mut gone));
-        self.give_back(room);
-        self.pool.take_back(&mut gone.bytes);
-        written
-    }
-
     /// Writes a stream's bytes, the file left open.
     fn write_out(&mut self, id: u32) -> Result<(), SinkError> {
         if self.streams[id].file.is_none() {
@@ -313,15 +273,6 @@ impl Store {
         let written = self.write_out_there(id);
         self.give_back(room);
         written
-    }
-
-    /// The file of a stream was removed to make room.
-    fn begin_anew(&mut self, id: u32) {
-        let stream = &mut self.streams[id];
-        stream.file = None;
-        let (slot, index) = (stream.slot, usize::from(stream.index));
-        self.slots.set_created(slot, index, false);
-        self.open.remove(id);
     }
 
     /// A stream's bytes are written, or never will be.

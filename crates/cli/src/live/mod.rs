@@ -143,22 +143,33 @@ impl<'a> Run<'a> {
         for Ring { mut live, origin, mut became, .. } in rings {
             let stats = live.stats();
             sum.add_ring(&stats);
+            if let Some(lost) = lost(&stats) {
+                became.problem.get_or_insert(lost);
+            }
             became.dropped = Some(Dropped {
                 by_kernel: stats.dropped,
                 by_interface: stats.dropped_by_interface,
             });
             inputs.push((origin, became));
         }
-        if sum.dropped + sum.dropped_by_interface > 0 {
-            self.notes.problem(format_args!(
-                "{name}: {} packets were lost because they came faster than they were read, {} by the \
-                 interface: give a larger --buffer-size, or a filter",
-                sum.dropped, sum.dropped_by_interface
-            ));
+        if let Some(lost) = lost(&sum) {
+            self.notes.problem(format_args!("{name}: {lost}"));
         }
         // Connections are written before.
         self.recording = together.into_recorder().map(|recorder| (recorder, sum));
     }
+}
+
+/// What is said where packets were lost.
+fn lost(stats: &LiveStats) -> Option<String> {
+    let lost = stats.dropped + stats.dropped_by_interface > 0;
+    lost.then(|| {
+        format!(
+            "{} packets were lost because they came faster than they were read, {} by the interface: give a \
+             larger --buffer-size, or a filter",
+            stats.dropped, stats.dropped_by_interface
+        )
+    })
 }
 
 /// Where files go. (Recorded ones that follow one another are made later, where the user must be allowed to.)

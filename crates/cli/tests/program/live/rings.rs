@@ -1,8 +1,10 @@
 //! Several rings.
 
 use super::{Server, bytes};
-use crate::common::Capturing;
+use crate::common::{Capturing, wait_until};
 use std::collections::HashSet;
+use std::net::UdpSocket;
+use std::path::PathBuf;
 
 #[test]
 fn several_rings_lose_nothing_and_take_nothing_twice() {
@@ -56,4 +58,28 @@ fn a_number_of_packets_is_that_of_all_rings() {
     let summary = std::fs::read(place.path("summary.json")).unwrap();
     let summary: serde_json::Value = serde_json::from_slice(&summary).unwrap();
     assert_eq!(summary["packets"]["read"], 20, "{said}");
+}
+
+#[test]
+fn time_goes_on_for_all_rings() {
+    let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = receiver.local_addr().unwrap().port();
+    let arguments = "-i lo -m --rings 4 --buffer-size 2 --udp-timeout 1";
+    let Some(capturing) = Capturing::start(arguments, &format!("udp port {port}")) else { return };
+    let send = |text: &[u8]| {
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+        sender.send_to(text, ("127.0.0.1", port)).unwrap();
+    };
+    let ended = || {
+        let metadata = capturing.files("-metadata.txt");
+        let is_idle =
+            |path: &&PathBuf| std::fs::read_to_string(path).is_ok_and(|t| t.contains("idle"));
+        metadata.iter().filter(is_idle).count()
+    };
+    // One that is old, in one ring, when the others come in all.
+    send(b"old");
+    wait_until("the first has ended", || ended() == 1);
+    (0..30).for_each(|n| send(&[n; 10]));
+    wait_until("all have ended", || ended() == 31);
+    capturing.stop(0);
 }
