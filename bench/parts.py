@@ -71,12 +71,14 @@ def times(name: str, most: Optional[float] = None):
     return note
 
 
-def above(most: float):
-    """Nanoseconds a packet above the command that it is compared with."""
+def above(most: Optional[float] = None):
+    """Nanoseconds a packet above the command that it is compared with, which may be `most`."""
 
     def note(results: Results, command: Command) -> str:
         walls = [results.medians[key].wall for key in (command.key, command.against)]
         each = (walls[0] - walls[1]) * 1e9 / results.packets["web"]
+        if most is None:
+            return "%.1f ns a packet above it" % each
         return "%.1f ns a packet above it, at most %g%s" % (each, most, results.verdict(each <= most))
 
     return note
@@ -121,6 +123,8 @@ PARTS = [
         {"web": Capture("web", "--connections", 280_000)},
         [
             Command("bare", "bare walk over the records", "{bare} walk {web}", notes=(each_packet,)),
+            Command("follow", "bare following, nothing put in order", "{bare} follow {web}", "bare",
+                    (times("bare walk"), above())),
             Command("one", "pcap2conn --dry-run --workers 1",
                     "{program} -q --dry-run --workers 1 -r {web}", "bare", (times("bare walk"), above(60))),
             Command("two", "pcap2conn --dry-run --workers 2",
