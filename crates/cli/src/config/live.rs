@@ -91,12 +91,15 @@ pub(super) fn live(args: &Args, interface: &str) -> Result<Live, String> {
 /// The kernel keeps packets for a tenth of a second.
 const SHORTEST_FLUSH: Duration = Duration::from_millis(500);
 
+/// So many who ask for figures are served at once.
+pub(crate) const MOST_SERVED: usize = 8;
+
 /// How many descriptors a live capture needs: its rings, what wakes their threads, what the interface lost; a
 /// recording; whoever asks for figures.
 pub(super) fn descriptors(args: &Args) -> usize {
     let rings = args.interface.as_ref().map_or(0, |_| args.rings.min(MAX_RINGS) * 6);
     let recording = args.write_pcapng.as_ref().map_or(0, |_| 2);
-    let metrics = args.metrics.map_or(0, |_| 1 + crate::live::MOST_SERVED);
+    let metrics = args.metrics.map_or(0, |_| 1 + MOST_SERVED);
     rings + recording + metrics
 }
 

@@ -9,7 +9,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub(crate) use live::{Live, Privileges, Record};
+pub(crate) use live::{Live, MOST_SERVED, Privileges, Record};
 
 /// Each header of a frame may cost a few hundred bytes of stack.
 const MAX_HEADERS: usize = 1000;

@@ -3,6 +3,7 @@
 //! Whoever asks must not be able to do anything to the capture: few are served at once, none for long, and nobody
 //! waits for them.
 
+use crate::config::MOST_SERVED;
 use anyhow::Context;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -10,9 +11,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{Builder, sleep};
 use std::time::{Duration, Instant};
-
-/// So many are served at once.
-pub(crate) const MOST: usize = 8;
 
 /// How long an answer waits for new figures. They come twice as fast.
 const NEWS: Duration = Duration::from_millis(1500);
@@ -116,7 +114,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
             sleep(Duration::from_millis(100));
             continue;
         };
-        if shared.served.fetch_add(1, Ordering::Relaxed) >= MOST {
+        if shared.served.fetch_add(1, Ordering::Relaxed) >= MOST_SERVED {
             shared.served.fetch_sub(1, Ordering::Relaxed);
             continue;
         }
@@ -225,7 +223,8 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let exporter = Exporter::start(listener).unwrap();
         exporter.publish("figure 1\n".into());
-        let idle: Vec<_> = (0..3 * MOST).map(|_| TcpStream::connect(address).unwrap()).collect();
+        let idle: Vec<_> =
+            (0..3 * MOST_SERVED).map(|_| TcpStream::connect(address).unwrap()).collect();
         let begun = Instant::now();
         let answer = loop {
             let mut client = TcpStream::connect(address).unwrap();

@@ -13,7 +13,6 @@ use crate::workers::Prepared;
 use anyhow::Context;
 use capture::{Interface, Live, LiveConfig, LiveError, LiveStats, RecordConfig, Recorder};
 use metrics::Exporter;
-pub(crate) use metrics::MOST as MOST_SERVED;
 use privileges::Places;
 use ring::Ring;
 use std::path::Path;

@@ -15,8 +15,8 @@ pub(super) struct Ring<'a> {
     pub(super) live: Live,
     pub(super) origin: Origin<'a>,
     pub(super) became: Progressed,
-    /// How many packets there were when it [last showed](Together::show) what it has counted.
-    pub(super) shown: u64,
+    /// How many packets there were when it [last showed](Together::show) what was counted.
+    shown: u64,
 }
 
 impl<'a> Ring<'a> {
@@ -25,6 +25,14 @@ impl<'a> Ring<'a> {
         let origin = Origin { number: 1, name, path: Path::new(&plan.interface) };
         let became = Progressed { readable: true, ..Progressed::default() };
         Self { live, origin, became, shown: 0 }
+    }
+
+    /// Shows the others what was counted.
+    fn show(&mut self, run: &Run<'_>, together: &Together<'_>) {
+        let before = std::mem::replace(&mut self.shown, self.became.packets);
+        let latest = (before < self.became.packets).then(|| run.clock.again());
+        let counted = run.counted_by_intake();
+        together.show(self.origin.number - 1, self.live.stats(), counted, latest);
     }
 }
 
@@ -40,7 +48,7 @@ impl Run<'_> {
         if result.is_err() {
             together.end();
         }
-        together.show(ring, self);
+        ring.show(self, together);
         result
     }
 
@@ -90,7 +98,7 @@ impl Run<'_> {
             let now = Instant::now();
             if now - looked >= tick {
                 looked = now;
-                together.show(ring, self);
+                ring.show(self, together);
                 if let Some(watch) = &mut watch {
                     watch.look(self, together, now)?;
                 }

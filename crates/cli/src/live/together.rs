@@ -1,8 +1,6 @@
 //! What the rings of a capture share.
 
-use super::ring::Ring;
 use crate::config::{self, Config};
-use crate::run::Run;
 use crate::stop::Stop;
 use crate::workers::{Counted, Halted};
 use capture::{LiveStats, Packet, Recorder};
@@ -169,15 +167,18 @@ impl<'a> Together<'a> {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Shows the others what a ring has counted.
-    pub(super) fn show(&self, ring: &mut Ring<'_>, run: &Run<'_>) {
-        let Some(shown) = self.shown.get(ring.origin.number - 1) else { return };
+    /// Shows the others what a ring has counted, and when its last packet came, if one came since it did so.
+    pub(super) fn show(
+        &self,
+        ring: usize,
+        stats: LiveStats,
+        counted: Counted,
+        latest: Option<Timestamp>,
+    ) {
+        let Some(shown) = self.shown.get(ring) else { return };
         let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
-        shown.stats = ring.live.stats();
-        shown.counted = run.counted_by_intake();
-        if std::mem::replace(&mut ring.shown, ring.became.packets) < ring.became.packets {
-            shown.latest = Some(run.clock.again());
-        }
+        let latest = latest.or_else(|| shown.latest.take());
+        *shown = Shown { stats, counted, latest };
     }
 
     /// What the kernel says of all rings.
