@@ -207,7 +207,10 @@ impl Recorder {
 
     fn hand_over(&mut self) -> Result<(), Failed> {
         if self.piece.is_empty() {
-            return if self.thread.is_finished() { Err(Failed) } else { Ok(()) };
+            return match self.pieces.try_send(Message::Nothing) {
+                Err(TrySendError::Disconnected(_)) => Err(Failed),
+                _ => Ok(()),
+            };
         }
         let next =
             self.written.try_recv().unwrap_or_else(|_| Vec::with_capacity(PIECE + PIECE / 8));

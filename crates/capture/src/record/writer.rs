@@ -16,6 +16,8 @@ pub(super) enum Message {
     Next(Timestamp),
     /// What comes next in the file.
     Piece(Vec<u8>),
+    /// Is anybody there?
+    Nothing,
 }
 
 /// The names of files, and those that are there.
@@ -102,6 +104,7 @@ pub(super) fn write(
 ) -> Result<(), RecordError> {
     for message in messages {
         match message {
+            Message::Nothing => {}
             Message::Next(time) => {
                 // Closed before, so that there is one open at most.
                 drop(file.take());
