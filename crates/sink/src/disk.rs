@@ -8,7 +8,7 @@ use hashbrown::HashTable;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Files take disk in blocks of this size on nearly every file system.
@@ -44,6 +44,8 @@ struct Shared {
     most: u64,
     when_full: WhenFull,
     files: Mutex<Files>,
+    /// Something that was written to is not any more.
+    written: Condvar,
     /// There was no room for something: nothing more is written, so that no file has a hole.
     full: AtomicBool,
     left_out: AtomicU64,
@@ -60,8 +62,10 @@ struct Files {
     /// Those that nobody writes to at this moment, by their last write.
     recent: Recency,
     counts: DiskCounts,
-    /// When it was last looked whether they are all there.
-    looked: Option<Instant>,
+    /// How many are written to at this moment.
+    busy: usize,
+    /// When it is next looked whether they are all there.
+    look: Option<Instant>,
 }
 
 #[derive(Default)]
@@ -71,6 +75,8 @@ struct Written {
     bytes: u64,
     /// How much is written now.
     more: u64,
+    /// Is it written to at this moment?
+    busy: bool,
 }
 
 /// May bytes be written? The number of the file, to which they may, is to be given back
@@ -95,6 +101,7 @@ impl Disk {
             most,
             when_full,
             files: Mutex::default(),
+            written: Condvar::new(),
             full: AtomicBool::new(false),
             left_out: AtomicU64::new(0),
             hasher: RandomState::new(),
@@ -141,7 +148,8 @@ impl Disk {
                 files.used += more;
                 let number = known.unwrap_or_else(|| files.insert(hash, name));
                 let file = &mut files.files[number];
-                (file.bytes, file.more) = (file.bytes + bytes, bytes);
+                (file.bytes, file.more, file.busy) = (file.bytes + bytes, bytes, true);
+                files.busy += 1;
                 files.recent.remove(number);
                 return Ok(if known.is_some() {
                     Room::Further(number)
@@ -149,11 +157,18 @@ impl Disk {
                     Room::Anew(number)
                 });
             }
-            let oldest = files.recent.oldest().filter(|_| *when_full == WhenFull::DropOldest);
-            match oldest {
+            let drops = *when_full == WhenFull::DropOldest;
+            // Somebody may have collected some: nothing need be removed for those.
+            if files.forget_missing(hash, dir, !drops) {
+                continue;
+            }
+            match files.recent.oldest().filter(|_| drops) {
                 Some(oldest) => files.remove(oldest, hash, dir)?,
-                // Somebody may have collected some.
-                None if files.forget_missing(hash, dir) => {}
+                // One that is written to can be removed then.
+                None if drops && files.busy > 0 && on_disk(bytes) <= *most => {
+                    let waited = self.0.written.wait_timeout(files, LOOK);
+                    files = waited.unwrap_or_else(PoisonError::into_inner).0;
+                }
                 None => self.0.full.store(true, Ordering::Relaxed),
             }
         }
@@ -164,8 +179,21 @@ impl Disk {
     /// The bytes for which there was room are written, or could not be.
     pub(crate) fn written(&self, number: u32) {
         let mut files = self.files();
-        files.files[number].more = 0;
+        let file = &mut files.files[number];
+        (file.more, file.busy) = (0, false);
+        files.busy -= 1;
         files.recent.touch(number);
+        drop(files);
+        self.0.written.notify_all();
+    }
+
+    /// A hole follows at the end of a file: what comes after it is in another block.
+    pub(crate) fn hole(&self, name: &str) {
+        let mut files = self.files();
+        if let Some(number) = files.find(self.0.hasher.hash_one(name), name) {
+            let file = &mut files.files[number];
+            file.bytes = on_disk(file.bytes);
+        }
     }
 
     /// The file was not there any more: it has nothing but what is written now.
@@ -186,7 +214,7 @@ impl Files {
 
     fn insert(&mut self, hash: impl Fn(&str) -> u64, name: &str) -> u32 {
         let Self { files, by_name, .. } = self;
-        let number = files.insert(Written { name: name.into(), bytes: 0, more: 0 });
+        let number = files.insert(Written { name: name.into(), ..Written::default() });
         by_name.insert_unique(hash(name), number, |&number| hash(&files[number].name));
         number
     }
@@ -222,20 +250,22 @@ impl Files {
         written
     }
 
-    /// Forgets files that somebody else took away; were there any?
-    fn forget_missing(&mut self, hash: impl Fn(&str) -> u64, dir: &mut Dir) -> bool {
-        if self.looked.is_some_and(|looked| looked.elapsed() < LOOK) {
+    /// Forgets files that somebody else took away; were there any? That is looked for now, or if it was not long
+    /// ago, measured by the time that it takes, not at all.
+    fn forget_missing(&mut self, hash: impl Fn(&str) -> u64, dir: &mut Dir, now: bool) -> bool {
+        let begun = Instant::now();
+        if !now && self.look.is_some_and(|look| begun < look) {
             return false;
         }
-        self.looked = Some(Instant::now());
         let idle = |(number, file): (u32, &mut Written)| {
-            let is_missing = file.more == 0 && !file.name.is_empty() && !dir.has(&file.name);
+            let is_missing = !file.busy && !file.name.is_empty() && !dir.has(&file.name);
             is_missing.then_some(number)
         };
         let missing: Vec<u32> = self.files.iter_mut().filter_map(idle).collect();
         for &number in &missing {
             self.forget(number, &hash);
         }
+        self.look = Some(Instant::now() + LOOK.max(20 * begun.elapsed()));
         !missing.is_empty()
     }
 }

@@ -150,8 +150,11 @@ impl Store {
             }
             _ => {
                 let id = self.stream(slot, index, name);
-                self.write_out(id)?;
+                if !self.write_out(id)? {
+                    return Ok(());
+                }
                 let stream = &self.streams[id];
+                self.disk.iter().for_each(|disk| disk.hole(&stream.name));
                 lengthen(&stream.file, len).map_err(|e| self.failed("write", &stream.name, e))?;
                 self.keep_budget()
             }
@@ -190,7 +193,7 @@ impl Store {
                 due.push(id);
             }
         }
-        due.into_iter().try_for_each(|id| self.write_out(id))?;
+        due.into_iter().try_for_each(|id| self.write_out(id).map(drop))?;
         self.write_leaving()
     }
 
@@ -243,6 +246,7 @@ impl Store {
         let (slot, index) = (stream.slot, usize::from(stream.index));
         self.slots.set_stream(slot, index, NONE);
         let Stream { name, buffer: mut bytes, file, .. } = stream;
+        let file = file.filter(|file| !self.begins_anew || !os::is_removed(file));
         if bytes.is_empty() {
             self.pool.take_back(&mut bytes);
             return Ok(());
@@ -252,8 +256,12 @@ impl Store {
         self.leave(Leaving { name, bytes, file, created })
     }
 
-    /// Writes a stream's bytes, the file left open.
-    fn write_out(&mut self, id: u32) -> Result<(), SinkError> {
+    /// Writes a stream's bytes, the file left open. `false` where there was no room on the disk.
+    fn write_out(&mut self, id: u32) -> Result<bool, SinkError> {
+        if self.begins_anew && self.streams[id].file.as_ref().is_some_and(os::is_removed) {
+            self.open.remove(id);
+            self.streams[id].file = None;
+        }
         if self.streams[id].file.is_none() {
             // Its first bytes may be among those that wait.
             self.write_leaving()?;
@@ -266,13 +274,13 @@ impl Store {
             Some(Room::Anew(_)) => self.begin_anew(id),
             Some(Room::None) => {
                 self.take_back_bytes(id);
-                return Ok(());
+                return Ok(false);
             }
             Some(Room::Further(_)) | None => {}
         }
         let written = self.write_out_there(id);
         self.give_back(room);
-        written
+        written.map(|()| true)
     }
 
     /// A stream's bytes are written, or never will be.

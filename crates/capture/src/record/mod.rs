@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, channel, sync_channel};
 use std::thread::{Builder, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use wire::{LinkType, Timestamp};
 use writer::{Message, Names};
 
@@ -19,6 +19,9 @@ const PIECE: usize = 1 << 20;
 
 /// How often it is looked whether there is room for another.
 const LOOK: Duration = Duration::from_millis(1);
+
+/// Whoever takes nothing for so long is not waited for when it is time to stop.
+const STUCK: Duration = Duration::from_secs(3);
 
 /// By so many nanoseconds packets of several rings may be out of order.
 const STEP: i128 = 1_000_000_000;
@@ -95,6 +98,9 @@ pub struct Recorder {
     began: Option<Timestamp>,
     last: Timestamp,
     stats: LiveStats,
+    path: PathBuf,
+    /// Something was not written, since nobody took it.
+    lost: bool,
     pieces: SyncSender<Message>,
     /// Is a disk that takes nothing not to be waited for any more?
     gives_up: Box<dyn Fn() -> bool + Send>,
@@ -126,6 +132,8 @@ impl Recorder {
             began: None,
             last: Timestamp::default(),
             stats: LiveStats::default(),
+            path: config.path.clone(),
+            lost: false,
             piece: if config.rotation.is_wanted() { Vec::new() } else { header.clone() },
             header,
             pieces,
@@ -171,6 +179,10 @@ impl Recorder {
         let _ = self.hand_over();
         drop(self.pieces);
         match self.thread.join() {
+            Ok(Ok(())) if self.lost => {
+                let error = io::Error::new(io::ErrorKind::TimedOut, "it took nothing for seconds");
+                Err(RecordError::new("write", &self.path, error))
+            }
             Ok(result) => result,
             Err(panic) => std::panic::resume_unwind(panic),
         }
@@ -219,14 +231,19 @@ impl Recorder {
     }
 
     /// Sends the thread something, and waits where much waits for it.
-    fn send(&self, mut message: Message) -> Result<(), Failed> {
+    fn send(&mut self, mut message: Message) -> Result<(), Failed> {
+        let mut stuck: Option<Instant> = None;
         loop {
             message = match self.pieces.try_send(message) {
                 Ok(()) => return Ok(()),
                 Err(TrySendError::Disconnected(_)) => return Err(Failed),
-                Err(TrySendError::Full(_)) if (self.gives_up)() => return Err(Failed),
                 Err(TrySendError::Full(message)) => message,
             };
+            // One that is only late is waited for.
+            if (self.gives_up)() && stuck.get_or_insert_with(Instant::now).elapsed() > STUCK {
+                self.lost = true;
+                return Err(Failed);
+            }
             std::thread::sleep(LOOK);
         }
     }
@@ -351,11 +368,9 @@ mod tests {
         let reader = std::thread::spawn({
             let path = config.path.clone();
             // Somebody who opens it, and reads nothing for long.
-            move || (std::fs::File::open(path), std::thread::sleep(Duration::from_secs(2)))
+            move || (std::fs::File::open(path), std::thread::sleep(Duration::from_secs(6)))
         });
-        let asked = std::cell::Cell::new(0);
-        let gives_up = move || asked.replace(asked.get() + 1) > 100;
-        let mut recorder = Recorder::create(&config, gives_up).unwrap();
+        let mut recorder = Recorder::create(&config, || true).unwrap();
         let block = Block::new(1 << 20);
         let recorded = (0..100).position(|_| recorder.record(&live_packet(1, &block)).is_err());
         assert!(recorded.is_some_and(|n| n > WAITING), "{recorded:?}");

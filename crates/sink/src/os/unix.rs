@@ -78,8 +78,9 @@ impl Dir {
 
     /// Is there a file of this name?
     pub(crate) fn has(&mut self, name: &str) -> bool {
-        let Ok((folder, name)) = self.place(name) else { return false };
-        statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+        // Folders that are not there are not made for this.
+        let found = self.handle().and_then(|dir| statat(dir, name, AtFlags::SYMLINK_NOFOLLOW));
+        !found.is_err_and(|error| error == Errno::NOENT)
     }
 
     /// Removes a file that this run created, and gives its bytes free although it may still be open. `false` where
@@ -90,17 +91,24 @@ impl Dir {
     pub(crate) fn empty_and_remove(&mut self, name: &str) -> io::Result<bool> {
         let file = match self.open(name, OFlags::NONBLOCK) {
             Err(error) if error == Errno::NOENT || is_not_plain(error) => return Ok(false),
-            opened => opened?,
+            // Somebody has changed its mode.
+            Err(Errno::ACCESS) => None,
+            opened => Some(opened?),
         };
-        let metadata = file.metadata()?;
-        if !metadata.is_file() {
-            return Ok(false);
+        if let Some(file) = file {
+            let metadata = file.metadata()?;
+            if !metadata.is_file() {
+                return Ok(false);
+            }
+            if metadata.nlink() == 1 {
+                file.set_len(0)?;
+            }
         }
-        if metadata.nlink() == 1 {
-            file.set_len(0)?;
+        match self.remove(name) {
+            // Somebody was faster.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            removed => removed.map(|()| true),
         }
-        self.remove(name)?;
-        Ok(true)
     }
 
     fn open_plain(&mut self, name: &str) -> io::Result<File> {
@@ -174,6 +182,11 @@ fn open_folder(dir: BorrowedFd<'_>, name: &str) -> Result<OwnedFd, Errno> {
 /// differ in what they say of a link.
 fn is_not_plain(error: Errno) -> bool {
     [Errno::LOOP, Errno::MLINK, Errno::NXIO, Errno::OPNOTSUPP, Errno::ISDIR].contains(&error)
+}
+
+/// Has an open file no name any more?
+pub(crate) fn is_removed(file: &File) -> bool {
+    file.metadata().is_ok_and(|metadata| metadata.nlink() == 0)
 }
 
 /// How many descriptors this process may have; `None` where there is no bound.
