@@ -64,6 +64,8 @@ pub struct Live {
     packets: u64,
     counted: Counted,
     lost: os::InterfaceDrops,
+    /// The interface's number.
+    index: Option<i32>,
     /// Packets from before this time are left out, as long as any can be there.
     begins: Option<(Timestamp, Instant)>,
     /// Since when there is nothing more to capture.
@@ -111,6 +113,7 @@ impl Live {
         let link = LinkType(u16::try_from(capture.get_datalink().0).unwrap_or(u16::MAX));
         let capture = capture.setnonblock().map_err(failed)?;
         Ok(Self {
+            index: os::index(&capture, name).ok(),
             capture,
             name: name.clone(),
             link,
@@ -252,8 +255,15 @@ impl Live {
     /// Whoever waits for an interface that is down waits for somebody else.
     fn look_whether_up(&mut self) -> Result<(), LiveError> {
         // Where it is away altogether, libpcap says so.
+        if self.name == ANY {
+            return Ok(());
+        }
+        let index = os::index(&self.capture, &self.name).ok();
+        if index.is_some() && index != self.index && self.is_over() {
+            return Err(self.ended("the interface was replaced by another one of its name".into()));
+        }
         match os::is_up(&self.capture, &self.name) {
-            _ if self.name == ANY => {}
+            _ if index != self.index => {}
             Ok(true) => self.over_since = None,
             Ok(false) if self.is_over() => {
                 return Err(self.ended("the interface went down".into()));

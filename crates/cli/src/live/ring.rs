@@ -1,7 +1,7 @@
 //! One ring, and the thread that reads it.
 
-use super::together::Together;
-use super::watch::{Watch, later};
+use super::together::{Together, later};
+use super::watch::Watch;
 use crate::config;
 use crate::run::{Origin, Progressed, Run};
 use crate::workers::{Halted, Workers};
@@ -17,6 +17,8 @@ pub(super) struct Ring<'a> {
     pub(super) became: Progressed,
     /// How many packets there were when it [last showed](Together::show) what was counted.
     shown: u64,
+    /// Were all packets taken that had come, at some moment since then?
+    caught_up: bool,
 }
 
 impl<'a> Ring<'a> {
@@ -24,15 +26,16 @@ impl<'a> Ring<'a> {
         let name = live.name().to_owned().into();
         let origin = Origin { number: 1, name, path: Path::new(&plan.interface) };
         let became = Progressed { readable: true, ..Progressed::default() };
-        Self { live, origin, became, shown: 0 }
+        Self { live, origin, became, shown: 0, caught_up: false }
     }
 
     /// Shows the others what was counted.
     fn show(&mut self, run: &Run<'_>, together: &Together<'_>) {
         let before = std::mem::replace(&mut self.shown, self.became.packets);
-        let latest = (before < self.became.packets).then(|| run.clock.again());
-        let counted = run.counted_by_intake();
-        together.show(self.origin.number - 1, self.live.stats(), counted, latest);
+        let is_new = before < self.became.packets;
+        let counted = (self.live.stats(), run.counted_by_intake());
+        let caught_up = std::mem::take(&mut self.caught_up);
+        together.show(self.origin.number - 1, counted, (run.clock.again(), is_new), caught_up);
     }
 }
 
@@ -85,7 +88,10 @@ impl Run<'_> {
                 }
                 Ok(None) if rest.as_ref().is_some_and(Rest::is_late) => break,
                 // The next one may be long in coming.
-                Ok(None) => self.workers.as_mut().map_or(Ok(()), Workers::flush)?,
+                Ok(None) => {
+                    ring.caught_up = true;
+                    self.workers.as_mut().map_or(Ok(()), Workers::flush)?;
+                }
                 Err(error) => {
                     ring.became.problem = Some(error.detail());
                     // The others have their rest to take, and the same to say.

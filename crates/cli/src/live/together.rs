@@ -42,6 +42,9 @@ struct Shown {
     counted: Counted,
     /// The time of its last packet, if one came since somebody asked.
     latest: Option<Timestamp>,
+    /// When that was shown; and the time of the last packet, if others wait to be taken.
+    at: Option<Instant>,
+    behind: Option<Timestamp>,
 }
 
 impl<'a> Together<'a> {
@@ -167,18 +170,37 @@ impl<'a> Together<'a> {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Shows the others what a ring has counted, and when its last packet came, if one came since it did so.
+    /// Shows the others what a ring has counted, when its last packet came, if one came since it did so, and whether
+    /// it had taken all at some moment since.
     pub(super) fn show(
         &self,
         ring: usize,
-        stats: LiveStats,
-        counted: Counted,
-        latest: Option<Timestamp>,
+        (stats, counted): (LiveStats, Counted),
+        (clock, is_new): (Timestamp, bool),
+        caught_up: bool,
     ) {
         let Some(shown) = self.shown.get(ring) else { return };
         let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
-        let latest = latest.or_else(|| shown.latest.take());
-        *shown = Shown { stats, counted, latest };
+        let latest = if is_new { Some(clock.again()) } else { shown.latest.take() };
+        let behind = (!caught_up).then_some(clock);
+        *shown = Shown { stats, counted, latest, at: Some(Instant::now()), behind };
+    }
+
+    /// The time up to which all rings have taken their packets, where `since` then it was `latest`: a ring that others
+    /// are ahead of must not take for silence what it has not looked at yet.
+    pub(super) fn all_are_at(&self, (latest, since): &(Timestamp, Instant)) -> Timestamp {
+        let earlier = |a: Timestamp, b: Timestamp| if a.nanos_since(b.again()) < 0 { a } else { b };
+        let of_ring = |shown: &Mutex<Shown>| {
+            let shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
+            let passed = shown.at?.saturating_duration_since(*since);
+            Some(
+                shown
+                    .behind
+                    .as_ref()
+                    .map_or_else(|| later(latest.again(), passed), Timestamp::again),
+            )
+        };
+        self.shown.iter().filter_map(of_ring).reduce(earlier).unwrap_or_else(|| latest.again())
     }
 
     /// What the kernel says of all rings.
@@ -197,5 +219,24 @@ impl<'a> Together<'a> {
             counted += &shown.lock().unwrap_or_else(PoisonError::into_inner).counted;
         }
         counted
+    }
+}
+
+/// So much later.
+pub(super) fn later(time: Timestamp, by: Duration) -> Timestamp {
+    let nanos = u64::from(time.subsec_nanos()) + u64::from(by.subsec_nanos());
+    let secs = time.secs().saturating_add_unsigned(by.as_secs() + nanos / 1_000_000_000);
+    Timestamp::fine(secs, (nanos % 1_000_000_000) as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_goes_on() {
+        let time = later(Timestamp::fine(5, 900_000_000), Duration::from_millis(2250));
+        assert_eq!(time, Timestamp::fine(8, 150_000_000));
+        assert_eq!(later(Timestamp::fine(i64::MAX, 0), Duration::MAX).secs(), i64::MAX);
     }
 }

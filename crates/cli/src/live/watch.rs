@@ -5,7 +5,7 @@ use super::metrics::Exporter;
 use super::together::Together;
 use crate::run::Run;
 use crate::workers::{Halted, Tick};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use wire::Timestamp;
 
 /// Tells the workers the time, and people and programs how it goes.
@@ -54,8 +54,8 @@ impl<'a> Watch<'a> {
         if let Some(latest) = together.take_latest() {
             self.clock = Some((latest, now));
         }
-        let Some((latest, since)) = &self.clock else { return Ok(()) };
-        let time = later(latest.again(), now - *since);
+        let Some(clock) = &self.clock else { return Ok(()) };
+        let time = together.all_are_at(clock);
         let Some(workers) = &mut run.workers else { return Ok(()) };
         workers.tell_time(Tick { now: time, write, count: self.counts })?;
         let connections = workers.connections();
@@ -82,24 +82,5 @@ impl<'a> Watch<'a> {
         if let Some(exporter) = self.exporter {
             exporter.publish(figures.exposition());
         }
-    }
-}
-
-/// So much later.
-pub(super) fn later(time: Timestamp, by: Duration) -> Timestamp {
-    let nanos = u64::from(time.subsec_nanos()) + u64::from(by.subsec_nanos());
-    let secs = time.secs().saturating_add_unsigned(by.as_secs() + nanos / 1_000_000_000);
-    Timestamp::fine(secs, (nanos % 1_000_000_000) as u32)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn time_goes_on() {
-        let time = later(Timestamp::fine(5, 900_000_000), Duration::from_millis(2250));
-        assert_eq!(time, Timestamp::fine(8, 150_000_000));
-        assert_eq!(later(Timestamp::fine(i64::MAX, 0), Duration::MAX).secs(), i64::MAX);
     }
 }

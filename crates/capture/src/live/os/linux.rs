@@ -44,9 +44,24 @@ impl InterfaceDrops {
     }
 }
 
+/// The number of the interface that has a name now.
+pub(in crate::live) fn index(capture: &Capture<Active>, name: &str) -> io::Result<libc::c_int> {
+    let request = ask(capture, name, libc::SIOCGIFINDEX)?;
+    // SAFETY: this is what the request was for.
+    Ok(unsafe { request.ifr_ifru.ifru_ifindex })
+}
+
 /// Is an interface administratively up? libpcap waits for one that is not, until it is again; a socket of it can
 /// be asked also where there are no other files any more.
 pub(in crate::live) fn is_up(capture: &Capture<Active>, name: &str) -> io::Result<bool> {
+    let request = ask(capture, name, libc::SIOCGIFFLAGS)?;
+    // SAFETY: this is what the request was for.
+    let flags = unsafe { request.ifr_ifru.ifru_flags };
+    Ok(i32::from(flags) & libc::IFF_UP != 0)
+}
+
+/// Asks the kernel something about an interface.
+fn ask(capture: &Capture<Active>, name: &str, what: libc::Ioctl) -> io::Result<libc::ifreq> {
     // SAFETY: it consists of integers, arrays of them and pointers, for all of which zero bytes are a value.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     let Some(room) = request.ifr_name.get_mut(..name.len()).filter(|_| name.len() < libc::IFNAMSIZ)
@@ -56,13 +71,8 @@ pub(in crate::live) fn is_up(capture: &Capture<Active>, name: &str) -> io::Resul
     room.iter_mut().zip(name.bytes()).for_each(|(to, from)| *to = from as libc::c_char);
     // SAFETY: the capture keeps its descriptor open while it is borrowed; the name ends with a zero byte; and the
     // kernel writes into the request, which is ours, alone.
-    let asked = unsafe { libc::ioctl(capture.as_raw_fd(), libc::SIOCGIFFLAGS, &raw mut request) };
-    if asked != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: this is what the request was for.
-    let flags = unsafe { request.ifr_ifru.ifru_flags };
-    Ok(i32::from(flags) & libc::IFF_UP != 0)
+    let asked = unsafe { libc::ioctl(capture.as_raw_fd(), what, &raw mut request) };
+    if asked == 0 { Ok(request) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Lets the kernel share the packets of an interface out among these captures, by a hash of addresses and ports

@@ -3,7 +3,7 @@
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
-pub(super) use linux::{InterfaceDrops, is_up, share_out};
+pub(super) use linux::{InterfaceDrops, index, is_up, share_out};
 
 #[cfg(unix)]
 mod unix;
@@ -15,4 +15,4 @@ mod other;
 #[cfg(not(unix))]
 pub(super) use other::wait;
 #[cfg(not(target_os = "linux"))]
-pub(super) use other::{InterfaceDrops, is_up, share_out};
+pub(super) use other::{InterfaceDrops, index, is_up, share_out};

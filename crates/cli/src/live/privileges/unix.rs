@@ -10,7 +10,7 @@ use nix::unistd::{AccessFlags, Uid, User, access, chdir, chroot, initgroups, set
 use std::ffi::{CString, OsString};
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, lchown};
+use std::os::unix::fs::{MetadataExt, lchown};
 use std::path::{Component, Path, PathBuf, absolute};
 
 /// Gives up the root of the file system and all privileges, and makes directories and files for the user.
@@ -47,10 +47,11 @@ pub(crate) fn give_up(privileges: &Privileges, places: &Places<'_>) -> anyhow::R
         fs::create_dir_all(dir).with_context(|| may_not(dir))?;
         access(dir, AccessFlags::W_OK | AccessFlags::X_OK).with_context(|| may_not(dir))?;
     }
-    for file in &places.files {
-        let mut options = OpenOptions::new();
-        options.append(true).create(true).custom_flags(nix::libc::O_NONBLOCK);
-        options.open(file).with_context(|| may_not(file))?;
+    // What waits for somebody to read it is not to see that.
+    let is_plain = |file: &&&Path| fs::metadata(file).map_or(true, |metadata| metadata.is_file());
+    for file in places.files.iter().filter(is_plain) {
+        let opened = OpenOptions::new().append(true).create(true).open(file);
+        opened.with_context(|| may_not(file))?;
     }
     Ok(())
 }
