@@ -384,13 +384,24 @@ impl<H: Copy> Shard<H> {
             if !tcp.relieve(&mut out)? {
                 break;
             }
-            let settled = tcp.is_settled();
-            self.note_cost(index, before, false);
-            match settled && !was_settled {
-                true => self.rest(index, was_settled, sink)?,
-                false => self.table.sleep(index),
-            }
+            self.let_go(index, before, was_settled, sink)?;
         }
+        Ok(())
+    }
+
+    /// A connection that held bytes, and cost `before`, has given some or all of them up without having spoken.
+    pub(crate) fn let_go<S: Sink<Handle = H>>(
+        &mut self,
+        index: u32,
+        before: usize,
+        was_settled: bool,
+        sink: &mut S,
+    ) -> Result<(), S::Error> {
+        self.note_cost(index, before, false);
+        if self.table.awake_tcp(index).is_some_and(Tcp::is_settled) && !was_settled {
+            return self.rest(index, was_settled, sink);
+        }
+        self.table.sleep(index);
         Ok(())
     }
 

@@ -113,12 +113,7 @@ impl<H: Copy> Shard<H> {
             let mut out = outlet(entry, &mut self.books, &mut self.totals, sink, source);
             let (was_settled, before) = (tcp.is_settled(), tcp.cost());
             tcp.wait_no_more(order, &mut out)?;
-            let settled = tcp.is_settled();
-            self.note_cost(index, before, false);
-            match settled && !was_settled {
-                true => self.rest(index, was_settled, sink)?,
-                false => self.table.sleep(index),
-            }
+            self.let_go(index, before, was_settled, sink)?;
         }
         Ok(())
     }
