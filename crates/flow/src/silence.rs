@@ -3,6 +3,7 @@
 use crate::entry::Entry;
 use crate::shard::{Shard, outlet};
 use crate::tcp::Tcp;
+use crate::timeouts::Phase;
 use crate::{Arrival, Ended, Side, Sink, Timeouts};
 use std::time::Duration;
 use wire::{Timestamp, protocol};
@@ -51,7 +52,8 @@ impl<H: Copy> Shard<H> {
     pub(crate) fn look_after_new(&mut self, index: u32, arrival: &Arrival<'_>) {
         let Some(timeouts) = self.told_time() else { return };
         let wait = match arrival.key.protocol() {
-            protocol::TCP => timeouts.half_open,
+            // It may be established at once.
+            protocol::TCP => timeouts.half_open.min(timeouts.established),
             other => timeouts.of_messages(other),
         };
         self.timers.add(index, arrival.serial, arrival.source.time, wait);
@@ -87,8 +89,9 @@ impl<H: Copy> Shard<H> {
         if entry.is_idle(now, idle) {
             return self.close(index, Ended::Idle, sink);
         }
-        let last = entry.latest();
-        self.timers.add(index, opened, last, idle);
+        let (last, soonest) = (entry.latest(), timeouts.established);
+        let can_change = tcp.is_some_and(|tcp| tcp.phase() == Phase::HalfOpen);
+        self.timers.add(index, opened, last, if can_change { idle.min(soonest) } else { idle });
         Ok(())
     }
 

@@ -43,6 +43,37 @@ fn connections_end_when_they_were_silent_for_as_long_as_their_state_allows() {
 }
 
 #[test]
+fn an_established_connection_may_end_sooner_than_one_that_is_half_open() {
+    let timeouts = Timeouts { established: Duration::from_secs(6), ..Timeouts::LIVE };
+    let config = Config { timeouts: Some(timeouts), ..Config::default() };
+    for looked in [None, Some(5), Some(20)] {
+        // It may have been looked at while it was half open.
+        let mut talk = Talk::new();
+        talk.syn(A, 1000).time(NOW);
+        let since = looked.map_or(NOW, |after| {
+            talk.silence((NOW + after) * 1000);
+            NOW + after + 1
+        });
+        talk.syn_ack(B, 5000)
+            .time(since)
+            .ack(A)
+            .time(since)
+            .data(A, "x")
+            .time(since)
+            .ack(B)
+            .time(since);
+        let quiet = talk.packets.len() as u64 + 1;
+        talk.silence((since + 6) * 1000).silence((since + 6) * 1000 + 251);
+        let got = talk.run_with(config);
+        assert_eq!(
+            (got.only().closed_at, got.only().ended),
+            (quiet + 1, Ended::Idle),
+            "{looked:?}"
+        );
+    }
+}
+
+#[test]
 fn a_census_says_where_connections_stand() {
     let mut talk = Talk::open();
     talk.lost(A, 3).data(A, "held").port(41_000).syn(A, 1000).syn_ack(B, 5000);
