@@ -1,0 +1,621 @@
+//! One play: what to do next, as what was received and the time have it. It does no I/O and reads no clock.
+
+use crate::hearing::{Heard, Hearing};
+use crate::outcome::{Difference, Divergence, Ending, Outcome, Place, Standstill, Unlike, Waiting};
+use crate::recording::{Finish, Transport};
+use crate::rules::Wait;
+use crate::script::{Act, Hear, Part, Script, Step};
+use flow::Side;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// When things are done.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Pace {
+    /// How many times faster than recorded; `None` is without any delay.
+    pub speed: Option<f64>,
+    /// How much longer than in the recording a turn of the peer may take, or how long it may take nothing of
+    /// what we send; `None` is for ever.
+    pub timeout: Option<Duration>,
+    /// How long the peer has to close when all is said.
+    pub linger: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            speed: Some(1.0),
+            timeout: Some(Duration::from_secs(30)),
+            linger: Duration::from_secs(2),
+        }
+    }
+}
+
+/// How the peer ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PeerEnd {
+    /// It sends no more.
+    Closed,
+    /// It broke off.
+    Reset,
+}
+
+/// What is to be done next.
+#[derive(PartialEq, Eq, Debug)]
+pub enum Next<'a> {
+    /// Send: then say how many bytes were [sent](Player::sent).
+    Send {
+        /// Of a stream as many of these as go, a datagram as it is.
+        bytes: &'a [u8],
+        /// Until when it may take, counted from the beginning of the play; then ask again.
+        until: Option<Duration>,
+    },
+    /// Nothing, until something comes or until then, counted from the beginning of the play.
+    Wait(Option<Duration>),
+    /// End our direction.
+    Fin,
+    /// Break off; the play is over.
+    Rst,
+    /// The play is over.
+    Over,
+}
+
+/// After a turn that a pattern ends which could go on, or where anything is a turn, nothing has to come for so long.
+const QUIET: Duration = Duration::from_millis(100);
+
+/// So many bytes after the recording's end are read, to see whether the peer closes.
+const MAX_SURPLUS: usize = 1 << 20;
+
+/// Zero bytes for those that were not captured.
+static ZEROS: [u8; 1 << 14] = [0; 1 << 14];
+
+/// A recording being played to somebody.
+#[derive(Debug)]
+pub struct Player {
+    script: Arc<Script>,
+    pace: Pace,
+    /// The step that is to be done, the part of it that is to be said, and what of that was said.
+    at: usize,
+    part: usize,
+    said: u64,
+    /// The step that is heard next: the peer may be ahead of us.
+    hear: usize,
+    hearing: Hearing,
+    /// What came and belongs to no turn yet.
+    waiting: Vec<u8>,
+    /// What the peer sent that comes back in what we say.
+    slots: Vec<Vec<u8>>,
+    /// A datagram that is put together.
+    datagram: Vec<u8>,
+    /// When the step became the next, and which time of the recording that is.
+    entered: Duration,
+    anchor: (Duration, i64),
+    /// When something was sent last, and came.
+    progress: Duration,
+    came: Duration,
+    /// Did something come since the peer's last turn was over? Where anything is one.
+    news: bool,
+    peer: Option<PeerEnd>,
+    finished: bool,
+    ending: Option<Ending>,
+    sent: u64,
+    received: u64,
+    differs: Option<u64>,
+    now: Duration,
+}
+
+impl Player {
+    /// A play that begins now, at time 0.
+    pub fn new(script: Arc<Script>, pace: Pace) -> Self {
+        let slots = script.slots().iter().map(|_| Vec::new()).collect();
+        let mut player = Self {
+            script,
+            pace,
+            at: 0,
+            part: 0,
+            said: 0,
+            hear: 0,
+            hearing: Hearing::default(),
+            waiting: Vec::new(),
+            slots,
+            datagram: Vec::new(),
+            entered: Duration::ZERO,
+            anchor: (Duration::ZERO, 0),
+            progress: Duration::ZERO,
+            came: Duration::ZERO,
+            news: false,
+            peer: None,
+            finished: false,
+            ending: None,
+            sent: 0,
+            received: 0,
+            differs: None,
+            now: Duration::ZERO,
+        };
+        player.find_heard(0);
+        player.listen();
+        player
+    }
+
+    /// What is played.
+    pub fn script(&self) -> &Arc<Script> {
+        &self.script
+    }
+
+    /// Is there room for what the peer sends?
+    pub fn wants_more(&self) -> bool {
+        self.ending.is_none() && self.peer.is_none()
+    }
+
+    /// Has our direction ended?
+    pub fn has_finished(&self) -> bool {
+        self.finished
+    }
+
+    /// How it ended, when it is over.
+    pub fn outcome(self) -> Outcome {
+        let turn = self.script.steps().get(self.at).map(|step| step.turn.saturating_sub(1));
+        Outcome {
+            ending: self.ending.unwrap_or(Ending::Stopped),
+            turns: turn.unwrap_or(self.script.turns()),
+            sent: self.sent,
+            received: self.received,
+            differs: self.differs,
+            took: self.now,
+        }
+    }
+
+    /// The play cannot go on.
+    pub fn end(&mut self, ending: Ending) {
+        self.ending.get_or_insert(ending);
+    }
+
+    /// What is to be done now.
+    pub fn next(&mut self, now: Duration) -> Next<'_> {
+        self.now = now;
+        let todo = loop {
+            match self.step() {
+                Some(todo) => break todo,
+                None if self.ending.is_some() => break Todo::Over,
+                None => {}
+            }
+        };
+        match todo {
+            Todo::Send => Next::Send { bytes: self.to_send(), until: self.send_until() },
+            Todo::Wait(until) => Next::Wait(until),
+            Todo::Fin => Next::Fin,
+            Todo::Rst => Next::Rst,
+            Todo::Over => Next::Over,
+        }
+    }
+
+    /// Does one thing of the script, or tells what it needs; `None` where there may be more to do at once.
+    fn step(&mut self) -> Option<Todo> {
+        if self.ending.is_some() {
+            return Some(Todo::Over);
+        }
+        let script = self.script.clone();
+        let Some(step) = script.steps().get(self.at) else { return self.drain() };
+        match &step.act {
+            Act::Hear(hear) => return self.wait_for(step, hear).map(Todo::Wait),
+            Act::HearFinish => return self.wait_for_end(step).map(Todo::Wait),
+            Act::Say(_) | Act::Finish(_) => {}
+        }
+        let due = self.due(step);
+        if self.now < due {
+            return Some(Todo::Wait(Some(due)));
+        }
+        match &step.act {
+            Act::Finish(finish) => Some(self.finish(*finish)),
+            Act::Say(parts) => self.say(step, parts),
+            Act::Hear(_) | Act::HearFinish => None,
+        }
+    }
+
+    /// The next step.
+    fn pass(&mut self) {
+        self.at += 1;
+        (self.part, self.said) = (0, 0);
+        self.datagram.clear();
+        (self.entered, self.progress) = (self.now, self.now);
+    }
+
+    /// What the recording has at `at` has come to pass now.
+    fn anchor(&mut self, at: i64) {
+        self.anchor = (self.now, at);
+    }
+
+    /// When the step is to be done, or was done in the recording.
+    fn due(&self, step: &Step) -> Duration {
+        let Some(speed) = self.pace.speed else { return Duration::ZERO };
+        let (then, at) = self.anchor;
+        let later = u64::try_from(step.at.saturating_sub(at)).unwrap_or(0);
+        let later = Duration::from_nanos(later).as_secs_f64() / speed;
+        then.saturating_add(Duration::try_from_secs_f64(later).unwrap_or(Duration::MAX))
+    }
+
+    /// Until when something may take that is due then.
+    fn deadline(&self, due: Duration) -> Option<Duration> {
+        Some(due.max(self.entered).saturating_add(self.pace.timeout?))
+    }
+
+    fn say(&mut self, step: &Step, parts: &[Part]) -> Option<Todo> {
+        if self.peer == Some(PeerEnd::Reset) {
+            self.end(Ending::PeerClosed { at: self.place(step), reset: true });
+            return None;
+        }
+        if self.send_until().is_some_and(|until| self.now >= until) {
+            let at = self.place(step);
+            self.end(Ending::TimedOut(Standstill { at, waiting: Waiting::Room }));
+            return None;
+        }
+        match self.script.recording().transport() {
+            Transport::Udp => {
+                self.assemble(parts);
+                Some(Todo::Send)
+            }
+            Transport::Tcp if self.part < parts.len() => Some(Todo::Send),
+            Transport::Tcp => {
+                self.pass();
+                None
+            }
+        }
+    }
+
+    fn send_until(&self) -> Option<Duration> {
+        Some(self.progress.max(self.entered).saturating_add(self.pace.timeout?))
+    }
+
+    /// Puts a datagram together.
+    fn assemble(&mut self, parts: &[Part]) {
+        self.datagram.clear();
+        for part in parts {
+            let left = MAX_DATAGRAM.saturating_sub(self.datagram.len());
+            match part {
+                Part::Zeros(len) => {
+                    let len = usize::try_from(*len).unwrap_or(usize::MAX).min(left);
+                    self.datagram.resize(self.datagram.len() + len, 0);
+                }
+                _ => {
+                    let bytes = part_bytes(&self.script, &self.slots, part, 0);
+                    self.datagram.extend_from_slice(bytes);
+                }
+            }
+        }
+    }
+
+    /// What is to be sent now.
+    fn to_send(&self) -> &[u8] {
+        match self.script.steps().get(self.at) {
+            Some(Step { act: Act::Say(parts), .. }) => match self.script.recording().transport() {
+                Transport::Udp => &self.datagram,
+                Transport::Tcp => parts
+                    .get(self.part)
+                    .map_or(&[], |part| part_bytes(&self.script, &self.slots, part, self.said)),
+            },
+            _ => &[],
+        }
+    }
+
+    /// So many bytes were sent of those that were to be; a datagram is sent as a whole.
+    pub fn sent(&mut self, bytes: usize, now: Duration) {
+        (self.now, self.progress) = (now, now);
+        self.sent += bytes as u64;
+        self.said += bytes as u64;
+        let script = self.script.clone();
+        let Some(Step { act: Act::Say(parts), .. }) = script.steps().get(self.at) else { return };
+        if script.recording().transport() == Transport::Udp {
+            self.pass();
+        } else if parts.get(self.part).is_none_or(|part| self.said >= len_of(part)) {
+            (self.part, self.said) = (self.part + 1, 0);
+            if self.part >= parts.len() {
+                self.pass();
+            }
+        }
+    }
+
+    fn finish(&mut self, finish: Finish) -> Todo {
+        self.pass();
+        self.finished = true;
+        match finish {
+            Finish::Fin => Todo::Fin,
+            Finish::Rst => {
+                self.end(Ending::Done);
+                Todo::Rst
+            }
+        }
+    }
+
+    /// The peer's turn: until when to wait for it; `None` when there is something else to do.
+    fn wait_for(&mut self, step: &Step, hear: &Hear) -> Option<Option<Duration>> {
+        if matches!(self.script.rules().wait, Wait::None) {
+            self.pass();
+            return None;
+        }
+        if let Some(until) = self.quiet_until(hear) {
+            if self.now < until && self.peer.is_none() {
+                return Some(Some(until));
+            }
+            self.take_quiet(hear);
+        }
+        if self.hear > self.at {
+            self.pass();
+            self.anchor(step.at);
+            return None;
+        }
+        if self.ending.is_some() {
+            return None;
+        }
+        let at = self.place(step);
+        if let Some(peer) = self.peer {
+            self.end(Ending::PeerClosed { at, reset: peer == PeerEnd::Reset });
+            return None;
+        }
+        let until = self.deadline(self.due(step));
+        if until.is_some_and(|until| self.now >= until) {
+            let waiting = Waiting::Turn { come: self.hearing.taken(), of: hear.len };
+            self.end(Ending::TimedOut(Standstill { at, waiting }));
+            return None;
+        }
+        Some(until)
+    }
+
+    /// When it is clear that the peer's turn is over, if its silence makes it so.
+    fn quiet_until(&mut self, hear: &Hear) -> Option<Duration> {
+        let depends = self.hear == self.at
+            && match self.script.rules().wait {
+                Wait::Any => self.news,
+                _ => self.hearing.may_rest(hear),
+            };
+        depends.then(|| self.came.saturating_add(QUIET))
+    }
+
+    /// The peer was silent for long enough, or has ended.
+    fn take_quiet(&mut self, hear: &Hear) {
+        if matches!(self.script.rules().wait, Wait::Any) {
+            self.news = false;
+            self.next_heard();
+            return;
+        }
+        let (taken, heard) = self.hearing.rest(hear, &self.waiting, &mut self.slots);
+        self.waiting.drain(..taken.min(self.waiting.len()));
+        if heard == Heard::Whole {
+            self.next_heard();
+            self.listen();
+        }
+    }
+
+    /// The peer's end: until when to wait for it.
+    fn wait_for_end(&mut self, step: &Step) -> Option<Option<Duration>> {
+        if matches!(self.script.rules().wait, Wait::None) {
+            self.pass();
+            return None;
+        }
+        if self.peer.is_some() {
+            self.pass();
+            self.anchor(step.at);
+            return None;
+        }
+        let due = self.due(step).max(self.entered);
+        let matters = self.at < self.script.said_until();
+        let until = match matters {
+            true => self.deadline(due),
+            false => Some(due.saturating_add(self.pace.linger)),
+        };
+        if until.is_some_and(|until| self.now >= until) {
+            if matters {
+                let at = self.place(step);
+                self.end(Ending::TimedOut(Standstill { at, waiting: Waiting::End }));
+            } else {
+                self.pass();
+            }
+            return None;
+        }
+        Some(until)
+    }
+
+    /// All is said and heard: the peer may close, and must not say more.
+    fn drain(&mut self) -> Option<Todo> {
+        if !self.waiting.is_empty() {
+            self.end_with_surplus();
+            return None;
+        }
+        let until = self.entered.max(self.came).saturating_add(self.pace.linger);
+        let until = until.min(self.deadline(Duration::ZERO).unwrap_or(Duration::MAX));
+        let is_over = self.peer.is_some()
+            || self.script.recording().transport() == Transport::Udp
+            || self.now >= until;
+        if is_over {
+            self.end(Ending::Done);
+            return None;
+        }
+        Some(Todo::Wait(Some(until)))
+    }
+
+    fn end_with_surplus(&mut self) {
+        let side = self.peer_side();
+        let offset = self.received.saturating_sub(self.waiting.len() as u64);
+        let at = Place { side, turn: self.script.turns() + 1, offset };
+        let received = self.waiting.iter().take(SHOWN_SURPLUS).copied().collect();
+        let difference = Difference {
+            unlike: Unlike::Surplus,
+            in_turn: 0,
+            before: Vec::new(),
+            expected: Vec::new(),
+            received,
+        };
+        self.end(Ending::Diverged(Divergence { at, difference }));
+    }
+
+    fn peer_side(&self) -> Side {
+        Side::BOTH[1 - self.script.side().index()]
+    }
+
+    /// Where a step stands; in a turn of the peer what has come counts.
+    fn place(&self, step: &Step) -> Place {
+        let (side, come) = match step.act {
+            Act::Say(_) | Act::Finish(_) => (self.script.side(), self.said),
+            Act::Hear(_) => (self.peer_side(), self.hearing.taken()),
+            Act::HearFinish => (self.peer_side(), 0),
+        };
+        Place { side, turn: step.turn, offset: step.offset.saturating_add(come) }
+    }
+
+    /// Something came: bytes of a stream, or a datagram.
+    pub fn received(&mut self, bytes: &[u8], now: Duration) {
+        (self.now, self.came) = (now, now);
+        self.received += bytes.len() as u64;
+        if self.ending.is_some() {
+            return;
+        }
+        let script = self.script.clone();
+        let is_datagram = script.recording().transport() == Transport::Udp;
+        match (&script.rules().wait, self.heard_now(&script)) {
+            (Wait::Any | Wait::None, hear) => {
+                self.news = true;
+                if let Some((_, hear)) = hear {
+                    self.hearing.accept(hear, bytes, &mut self.slots);
+                    if is_datagram {
+                        self.next_heard();
+                    }
+                }
+            }
+            (_, hear) if is_datagram => self.take_datagram(hear, bytes),
+            _ => {
+                self.waiting.extend_from_slice(bytes);
+                self.listen();
+            }
+        }
+    }
+
+    /// The peer ended.
+    pub fn peer_ended(&mut self, how: PeerEnd, now: Duration) {
+        self.now = now;
+        self.peer = Some(how);
+    }
+
+    /// The turn that is heard now.
+    fn heard_now<'a>(&self, script: &'a Script) -> Option<(&'a Step, &'a Hear)> {
+        let step = script.steps().get(self.hear)?;
+        match &step.act {
+            Act::Hear(hear) => Some((step, hear)),
+            _ => None,
+        }
+    }
+
+    /// Goes on to the next turn of the peer.
+    fn next_heard(&mut self) {
+        if let Some(step) = self.script.steps().get(self.hear)
+            && let Some(differs) = self.hearing.differs()
+        {
+            self.differs.get_or_insert(step.offset.saturating_add(differs));
+        }
+        self.hearing = Hearing::default();
+        self.find_heard(self.hear + 1);
+    }
+
+    fn find_heard(&mut self, from: usize) {
+        let rest = self.script.steps().get(from..).unwrap_or_default();
+        let next = rest.iter().position(|step| matches!(step.act, Act::Hear(_)));
+        self.hear = next.map_or(self.script.steps().len(), |next| from + next);
+    }
+
+    /// Takes what came into the turns it belongs to.
+    fn listen(&mut self) {
+        let script = self.script.clone();
+        if matches!(script.rules().wait, Wait::Any | Wait::None) {
+            return;
+        }
+        let mut at = 0;
+        while let Some((step, hear)) = self.heard_now(&script) {
+            let rest = self.waiting.get(at..).unwrap_or_default();
+            let (taken, heard) = self.hearing.take(&script, hear, rest, &mut self.slots);
+            at += taken;
+            match heard {
+                Heard::More => break,
+                Heard::Whole => self.next_heard(),
+                Heard::Differs(difference) => {
+                    self.diverge(step, difference);
+                    break;
+                }
+            }
+        }
+        self.waiting.drain(..at.min(self.waiting.len()));
+        if self.heard_now(&script).is_none() && self.waiting.len() > MAX_SURPLUS {
+            self.end_with_surplus();
+        }
+    }
+
+    fn take_datagram(&mut self, hear: Option<(&Step, &Hear)>, bytes: &[u8]) {
+        let Some((step, hear)) = hear else {
+            self.waiting = bytes.to_vec();
+            self.end_with_surplus();
+            return;
+        };
+        let script = self.script.clone();
+        let (mut taken, mut heard) = self.hearing.take(&script, hear, bytes, &mut self.slots);
+        let rest = bytes.get(taken..).unwrap_or_default();
+        if heard == Heard::More {
+            let (more, now) = self.hearing.rest(hear, rest, &mut self.slots);
+            taken += more;
+            heard = now;
+        }
+        let any_length = matches!(script.rules().wait, Wait::Regex(_));
+        match heard {
+            Heard::Whole if taken == bytes.len() || any_length => self.next_heard(),
+            Heard::Differs(difference) => self.diverge(step, difference),
+            Heard::Whole | Heard::More => {
+                let beyond = bytes.get(taken..).unwrap_or_default();
+                let difference = self.hearing.other_length(hear, &script, beyond);
+                self.diverge(step, difference);
+            }
+        }
+    }
+
+    fn diverge(&mut self, step: &Step, difference: Difference) {
+        let offset = step.offset.saturating_add(difference.in_turn);
+        let at = Place { side: self.peer_side(), turn: step.turn, offset };
+        self.end(Ending::Diverged(Divergence { at, difference }));
+    }
+}
+
+/// No datagram is larger.
+const MAX_DATAGRAM: usize = 65_535;
+
+/// So much of what came after all that was recorded is shown.
+const SHOWN_SURPLUS: usize = 48;
+
+/// What is to be done, without what it needs.
+enum Todo {
+    Send,
+    Wait(Option<Duration>),
+    Fin,
+    Rst,
+    Over,
+}
+
+/// Bytes of a part, from `said` on; some of them where they are many.
+fn part_bytes<'a>(script: &'a Script, slots: &'a [Vec<u8>], part: &Part, said: u64) -> &'a [u8] {
+    let all = match part {
+        Part::Recorded(range) => script.recording().bytes().get(range.clone()),
+        Part::Zeros(len) => {
+            let left = usize::try_from(len.saturating_sub(said)).unwrap_or(usize::MAX);
+            return ZEROS.get(..left).unwrap_or(&ZEROS);
+        }
+        Part::Heard(slot, range) => match slots.get(*slot) {
+            // What the peer did not say is as recorded.
+            Some(heard) if heard.len() == range.len() => Some(&**heard),
+            _ => script.recording().bytes().get(range.clone()),
+        },
+    };
+    let said = usize::try_from(said).unwrap_or(usize::MAX);
+    all.unwrap_or_default().get(said..).unwrap_or_default()
+}
+
+/// How many bytes a part has.
+fn len_of(part: &Part) -> u64 {
+    match part {
+        Part::Recorded(range) | Part::Heard(_, range) => range.len() as u64,
+        Part::Zeros(len) => *len,
+    }
+}
