@@ -9,6 +9,7 @@ mod list;
 mod live;
 mod notes;
 mod progress;
+mod replay;
 mod run;
 mod stop;
 mod workers;
@@ -29,6 +30,10 @@ const USAGE: u8 = 2;
 const INCOMPLETE: u8 = 3;
 
 fn main() -> ExitCode {
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|word| word == replay::NAME) {
+        return replay::main(words);
+    }
     let matches = Args::command().get_matches();
     let args = match Args::from_arg_matches(&matches) {
         Ok(args) => args,

@@ -170,6 +170,20 @@ impl Player {
         self.ending.get_or_insert(ending);
     }
 
+    /// The peer has said nothing for too long already.
+    pub fn time_out(&mut self) {
+        let script = self.script.clone();
+        if let Some(step) = script.steps().get(self.at) {
+            let at = self.place(step);
+            let waiting = match &step.act {
+                Act::Hear(hear) => Waiting::Turn { come: self.hearing.taken(), of: hear.len },
+                Act::HearFinish => Waiting::End,
+                Act::Say(_) | Act::Finish(_) => Waiting::Room,
+            };
+            self.end(Ending::TimedOut(Standstill { at, waiting }));
+        }
+    }
+
     /// What is to be done now.
     pub fn next(&mut self, now: Duration) -> Next<'_> {
         self.now = now;

@@ -39,6 +39,9 @@ pub struct Script {
     turns: u64,
     /// The step after the last in which we say something.
     said_until: usize,
+    /// The first turn of the peer, as it is told apart from others.
+    first: Option<Box<Hear>>,
+    first_bytes: Range<usize>,
 }
 
 /// A step.
@@ -126,10 +129,10 @@ impl Script {
         if recording.transport() == Transport::Tcp && !recording.knows_finishes() {
             writer.add_half_close(half_close);
         }
-        let (steps, slots, turns) = (writer.steps, writer.slots, writer.turn);
+        let Writer { steps, slots, turn: turns, first, first_bytes, .. } = writer;
         let last = steps.iter().rposition(|step| matches!(step.act, Act::Say(_)));
         let said_until = last.map_or(0, |last| last + 1);
-        Self { recording, rules, side, steps, slots, turns, said_until }
+        Self { recording, rules, side, steps, slots, turns, said_until, first, first_bytes }
     }
 
     /// What is played.
@@ -169,12 +172,14 @@ impl Script {
         &self.slots
     }
 
-    /// The first turn of the peer.
+    /// The captured bytes of the peer's first turn.
+    pub(crate) fn first_bytes(&self) -> &[u8] {
+        self.recording.bytes().get(self.first_bytes.clone()).unwrap_or_default()
+    }
+
+    /// The first turn of the peer, as it is told apart from others: by its bytes, whatever is waited for.
     pub(crate) fn first_heard(&self) -> Option<&Hear> {
-        self.steps.iter().find_map(|step| match &step.act {
-            Act::Hear(hear) => Some(&**hear),
-            _ => None,
-        })
+        self.first.as_deref()
     }
 }
 
@@ -191,6 +196,9 @@ struct Writer<'a> {
     speaker: Option<Side>,
     /// Where each side is in what it sends.
     offsets: [u64; 2],
+    /// The peer's first turn.
+    first: Option<Box<Hear>>,
+    first_bytes: Range<usize>,
     /// Where the peer's turns that are heard stand, to be looked up by echoes: the latest last.
     heard: Vec<(usize, Range<usize>)>,
 }
@@ -210,6 +218,8 @@ impl<'a> Writer<'a> {
             turn: 0,
             speaker: None,
             offsets: [0; 2],
+            first: None,
+            first_bytes: 0..0,
             heard: Vec::new(),
         }
     }
@@ -326,16 +336,23 @@ impl<'a> Writer<'a> {
         let begins = self.offsets[first.side.index()];
         let mut at = begins;
         let mut hear = Hear::default();
+        let mut opening = self.first.is_none().then(Hear::default);
         let mut whole: Option<Range<usize>> = None;
         for stretch in stretches(events) {
             match stretch {
                 Stretch::Bytes(range) => {
+                    if let Some(opening) = &mut opening {
+                        self.expect_bytes(opening, range.clone(), at, at - begins);
+                    }
                     self.expect(&mut hear, range.clone(), at, at - begins);
                     at = at.saturating_add(range.len() as u64);
                     whole = Some(whole.map_or(range.start, |whole| whole.start)..range.end);
                 }
                 Stretch::Missing(missing) => {
                     hear.miss(missing, self.fill);
+                    if let Some(opening) = &mut opening {
+                        opening.miss(missing, self.fill);
+                    }
                     at = at.saturating_add(missing);
                 }
             }
@@ -345,7 +362,12 @@ impl<'a> Writer<'a> {
             // Nothing of it was captured, and that is skipped.
             return run;
         }
-        self.remember(whole.unwrap_or_default());
+        let whole = whole.unwrap_or_default();
+        if let Some(opening) = opening {
+            self.first = Some(Box::new(opening));
+            self.first_bytes = whole.clone();
+        }
+        self.remember(whole);
         let (when, turn) = (events.last().unwrap_or(first).at, self.turn);
         let act = Act::Hear(Box::new(hear));
         self.steps.push(Step { at: when, turn, offset: begins, act });

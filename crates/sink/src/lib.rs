@@ -63,6 +63,7 @@ pub use disk::{Disk, DiskCounts, WhenFull};
 pub use error::SinkError;
 pub use files::FileSink;
 pub use format::{Format, GapStyle};
+pub use name::Names;
 pub use null::NullSink;
 pub use output::{Output, OutputConfig};
 pub use protocol::protocol_name;

@@ -47,6 +47,30 @@ pub(crate) struct Namer {
     used: Used,
 }
 
+/// Names connections as their files are named, for others to call them by.
+pub struct Names(Namer);
+
+impl Names {
+    /// Names with times of the local zone or UTC.
+    pub fn new(utc: bool) -> Self {
+        Self(Namer::new(utc))
+    }
+
+    /// The number of a connection that was just opened among those that look like it; from 1. To be asked once for
+    /// each, in the order in which they are opened.
+    pub fn number(&mut self, connection: &Connection) -> u32 {
+        self.0.number(connection)
+    }
+
+    /// The name of the connection with this number, without an extension.
+    pub fn name(&mut self, connection: &Connection, number: u32) -> String {
+        let mut name = Vec::new();
+        self.0.push(&mut name, &connection.into(), Side::Zero, number);
+        // It is ASCII.
+        String::from_utf8_lossy(&name).into_owned()
+    }
+}
+
 /// So many names are remembered at least by a run that may go on for weeks. They take 2 to 4 MiB, and three times as
 /// much where all are given more than once.
 const REMEMBERED: usize = 1 << 18;

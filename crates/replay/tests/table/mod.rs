@@ -65,8 +65,8 @@ impl Table {
     }
 
     pub(crate) fn rules(wait: &str, lines: &str) -> Rules {
-        let mut rules = Rules { wait: wait.parse().unwrap(), ..Rules::default() };
-        rules.read(lines).unwrap();
+        let mut rules = Rules { wait: wait.parse().expect("it is one"), ..Rules::default() };
+        rules.read(lines).expect("they are rules");
         rules
     }
 

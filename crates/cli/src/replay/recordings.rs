@@ -1,0 +1,163 @@
+//! Recordings out of what was named: dumps, or captures.
+
+use super::args::Args;
+use super::plan::{self, Chosen};
+use crate::notes::Notes;
+use crate::stop::Stop;
+use capture::{Filter, Inputs, Order, Reader, Verdict};
+use flow::{Engine, Source};
+use replay::{DumpOptions, Recording, Tap};
+use wire::{Frame, LinkType, Timestamp};
+
+/// A recording, and its number among those of the input.
+pub(crate) type Numbered = (u64, Recording);
+
+/// Why nothing is played.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// The filter is wrong; that was said.
+    Filter,
+    /// Something else.
+    Because(anyhow::Error),
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Refused {
+    fn from(error: E) -> Self {
+        Self::Because(error.into())
+    }
+}
+
+/// Reads captures, and takes the connections out that are wanted.
+pub(crate) fn of_captures(
+    args: &Args,
+    chosen: &Chosen,
+    notes: &mut Notes,
+    stop: &Stop,
+) -> Result<Vec<Numbered>, Refused> {
+    let inputs = Inputs::order(&args.input_file, Order::FirstPacket)?;
+    let tap = Tap::new(chosen.wanted.clone(), chosen.transport, args.utc, chosen.memory);
+    let mut taking = Taking {
+        engine: Engine::new(flow::Config::default()),
+        tap,
+        filter: args.filter.as_deref().map(Filter::new),
+        clock: Timestamp::default(),
+    };
+    let mut readable = false;
+    for input in &inputs {
+        let mut reader = match input.open() {
+            Ok(reader) => reader,
+            Err(error) => {
+                notes.problem(error);
+                continue;
+            }
+        };
+        taking.check_filter(reader.link_hint(), notes)?;
+        readable = true;
+        let number = u32::try_from(input.number()).unwrap_or(u32::MAX);
+        taking.read(&mut reader, number, &input.name(), notes, stop)?;
+    }
+    if !readable {
+        taking.check_filter(None, notes)?;
+        return Err(Refused::Because(Said.into()));
+    }
+    taking.finish(notes)
+}
+
+/// It was said why.
+#[derive(Debug, thiserror::Error)]
+#[error("nothing could be read")]
+pub(crate) struct Said;
+
+/// Connections being taken out of captures.
+struct Taking {
+    engine: Engine<u32>,
+    tap: Tap,
+    filter: Option<Filter>,
+    clock: Timestamp,
+}
+
+impl Taking {
+    fn check_filter(&mut self, link: Option<LinkType>, notes: &mut Notes) -> Result<(), Refused> {
+        let Some(filter) = &mut self.filter else { return Ok(()) };
+        let link = link.filter(|link| link.is_known()).unwrap_or(LinkType::ETHERNET);
+        filter.check(link).map_err(|error| {
+            notes.problem(error);
+            Refused::Filter
+        })
+    }
+
+    fn read(
+        &mut self,
+        reader: &mut Reader,
+        file: u32,
+        name: &str,
+        notes: &mut Notes,
+        stop: &Stop,
+    ) -> Result<(), Refused> {
+        loop {
+            let packet = match reader.next_packet() {
+                Ok(Some(packet)) => packet,
+                Ok(None) => return Ok(()),
+                Err(error) => {
+                    notes.problem(error);
+                    return Ok(());
+                }
+            };
+            if packet.number.is_multiple_of(8192) && stop.is_wanted() {
+                return Err(Refused::Because(anyhow::anyhow!("stopped by a signal")));
+            }
+            let Some(link) = packet.link.filter(|link| link.is_known()) else {
+                let number = packet.number;
+                notes.unusable(file as usize, packet.link, || match packet.link {
+                    Some(link) => format!("{name}: packet {number}: link type {link} is not known"),
+                    None => format!("{name}: packet {number}: its interface is not described"),
+                });
+                continue;
+            };
+            if let Some(filter) = &mut self.filter
+                && filter.matches(link, packet.bytes, packet.wire_len) != Verdict::Match
+            {
+                continue;
+            }
+            if packet.has_time {
+                self.clock = packet.time;
+            }
+            let source = Source::new(self.clock, packet.number, file);
+            let frame = Frame { link, bytes: packet.bytes, wire_len: packet.wire_len };
+            self.engine.handle_packet(source, &frame, &mut self.tap)?;
+        }
+    }
+
+    fn finish(mut self, notes: &mut Notes) -> Result<Vec<Numbered>, Refused> {
+        self.engine.finish(&mut self.tap)?;
+        let others = self.tap.other_protocols();
+        if others > 0 {
+            notes.warning(format_args!(
+                "{others} connections are neither TCP nor UDP, and are not played"
+            ));
+        }
+        Ok(self.tap.recordings())
+    }
+}
+
+/// Reads dumps, and takes the connections that are wanted.
+pub(crate) fn of_dumps(
+    args: &Args,
+    chosen: &Chosen,
+    notes: &mut Notes,
+) -> Result<Vec<Numbered>, Refused> {
+    let options = DumpOptions { transport: chosen.transport, most: chosen.memory };
+    let dumps = replay::read_dumps(&args.dumps, &options)?;
+    let many = dumps.left_out.len();
+    for left_out in dumps.left_out.iter().take(NAMED) {
+        notes.warning(format_args!("{left_out}; left out"));
+    }
+    if many > NAMED {
+        notes.warning(format_args!("{} more connections are left out", many - NAMED));
+    }
+    let numbered = (1..).zip(dumps.recordings);
+    Ok(numbered.filter(|(number, it)| plan::is_wanted(chosen, *number, it.name())).collect())
+}
+
+/// So many connections that are left out are named.
+const NAMED: usize = 10;

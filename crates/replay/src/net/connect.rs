@@ -1,0 +1,151 @@
+//! Our side connects: it plays the client.
+
+use super::address::Address;
+use super::datagram::{Ear, Mouth, play_datagrams};
+use super::play::play;
+use super::session::{Session, Shared};
+use super::stream::{Plain, Stream};
+use crate::outcome::{Ending, Outcome, Place, Standstill, Waiting};
+use crate::player::Player;
+use crate::recording::Transport;
+use crate::script::Script;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::UdpSocket;
+use tokio::sync::Semaphore;
+use tokio::task::LocalSet;
+use tokio::time::{Instant, sleep_until, timeout};
+
+/// Plays all recordings to one address: each as long after the first as it was recorded, and no more than so many
+/// at once.
+pub(crate) async fn connect_all(
+    shared: Rc<Shared>,
+    address: Address,
+    scripts: Vec<Arc<Script>>,
+    at_once: usize,
+) {
+    let starts = starts(&scripts, shared.pace.speed);
+    let room = Rc::new(Semaphore::new(at_once.clamp(1, Semaphore::MAX_PERMITS)));
+    let begun = Instant::now();
+    let plays = LocalSet::new();
+    for (script, start) in scripts.into_iter().zip(starts) {
+        let (shared, address, room) = (shared.clone(), address.clone(), room.clone());
+        plays.spawn_local(async move {
+            // In the order of their starts: a semaphore is fair, and tasks begin in the order they were made.
+            let due = begun.checked_add(start);
+            let turn = async {
+                if let Some(due) = due.filter(|_| start > Duration::ZERO) {
+                    sleep_until(due).await;
+                }
+                room.acquire().await
+            };
+            tokio::select! {
+                biased;
+                () = shared.stopped() => Session::new(&shared, &script, None).over(unplayed(Ending::NotPlayed)),
+                _permit = turn => connect(&shared, &address, &script).await,
+            }
+        });
+    }
+    plays.await;
+}
+
+/// How long after the first each one starts.
+fn starts(scripts: &[Arc<Script>], speed: Option<f64>) -> Vec<Duration> {
+    let began = |script: &Arc<Script>| script.recording().began();
+    let first = scripts.iter().filter_map(began).min_by_key(|time| (time.secs(), time.subsec_nanos()));
+    let start = |script: &Arc<Script>| {
+        let (began, first, speed) = (began(script)?, first?, speed?);
+        let later = u64::try_from(began.nanos_since(first)).ok()?;
+        Duration::try_from_secs_f64(Duration::from_nanos(later).as_secs_f64() / speed).ok()
+    };
+    scripts.iter().map(|script| start(script).unwrap_or_default()).collect()
+}
+
+/// A play that came to nothing.
+fn unplayed(ending: Ending) -> Outcome {
+    Outcome { ending, turns: 0, sent: 0, received: 0, differs: None, took: Duration::ZERO }
+}
+
+async fn connect(shared: &Rc<Shared>, address: &Address, script: &Arc<Script>) {
+    match script.recording().transport() {
+        Transport::Tcp => connect_stream(shared, address, script).await,
+        Transport::Udp => connect_datagrams(shared, address, script).await,
+    }
+}
+
+async fn connect_stream(shared: &Rc<Shared>, address: &Address, script: &Arc<Script>) {
+    let opened = async {
+        let plain = Plain::connect(address).await?;
+        shared.tls.wrap(plain).await
+    };
+    let begun = Instant::now();
+    let opened: Result<Stream, Ending> = tokio::select! {
+        biased;
+        () = shared.stopped() => Err(Ending::Stopped),
+        opened = in_time(shared, script, opened) => opened,
+    };
+    match opened {
+        Ok(stream) => {
+            let mut session = Session::new(shared, script, stream.ends());
+            let mut player = Player::new(script.clone(), session.pace());
+            play(stream, &mut player, &mut session, &[]).await;
+            session.over(player.outcome());
+        }
+        Err(ending) => {
+            let outcome = Outcome { took: begun.elapsed(), ..unplayed(ending) };
+            Session::new(shared, script, None).over(outcome);
+        }
+    }
+}
+
+/// Does it before the timeout of a turn?
+async fn in_time<T>(
+    shared: &Shared,
+    script: &Script,
+    doing: impl Future<Output = io::Result<T>>,
+) -> Result<T, Ending> {
+    let done = match shared.pace.timeout {
+        Some(most) => timeout(most, doing).await,
+        None => Ok(doing.await),
+    };
+    match done {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(error)) => Err(Ending::Failed(format!("cannot connect: {error}"))),
+        Err(_) => {
+            let at = Place { side: script.side(), turn: 0, offset: 0 };
+            Err(Ending::TimedOut(Standstill { at, waiting: Waiting::Connection }))
+        }
+    }
+}
+
+async fn connect_datagrams(shared: &Rc<Shared>, address: &Address, script: &Arc<Script>) {
+    match open_datagrams(address).await {
+        Ok((socket, ends)) => {
+            let mut session = Session::new(shared, script, Some(ends));
+            let mut player = Player::new(script.clone(), session.pace());
+            let mouth = Mouth { socket: &socket, to: None };
+            play_datagrams(mouth, Ear::Socket(&socket), &mut player, &mut session).await;
+            session.over(player.outcome());
+        }
+        Err(error) => {
+            let ending = Ending::Failed(format!("cannot connect: {error}"));
+            Session::new(shared, script, None).over(unplayed(ending));
+        }
+    }
+}
+
+/// A socket that talks to one address alone, and both ends.
+async fn open_datagrams(address: &Address) -> io::Result<(UdpSocket, [SocketAddr; 2])> {
+    let Address::Ip(address) = address else { return Err(io::ErrorKind::Unsupported.into()) };
+    let any: SocketAddr = match address {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    let socket = UdpSocket::bind(any).await?;
+    socket.connect(address).await?;
+    let local = socket.local_addr()?;
+    Ok((socket, [local, *address]))
+}

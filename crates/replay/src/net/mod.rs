@@ -1,0 +1,210 @@
+//! Plays over the kernel's sockets. All of them are in one thread: a play is little work and much waiting.
+
+mod address;
+mod connect;
+mod datagram;
+mod listen;
+mod play;
+mod session;
+mod stream;
+mod tls;
+
+pub use address::Address;
+pub use tls::{Tls, TlsClient, TlsServer, Trust};
+
+use crate::outcome::Outcome;
+use crate::pick::Pool;
+use crate::player::Pace;
+use crate::recording::Transport;
+use crate::script::Script;
+use crate::store::Store;
+use listen::{Door, serve};
+use session::Shared;
+use sink::SinkError;
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+use tokio::sync::watch;
+use tokio::task::LocalSet;
+
+/// Whom to play to.
+#[derive(Debug)]
+pub enum Role {
+    /// To whoever comes to one of these addresses, the recordings there.
+    Listen(Vec<(Address, Vec<Arc<Script>>)>),
+    /// To whoever is at this address.
+    Connect(Address, Vec<Arc<Script>>),
+}
+
+/// How to play.
+pub struct Options {
+    /// When things are done.
+    pub pace: Pace,
+    /// TLS around the bytes.
+    pub tls: Tls,
+    /// Where what was said is stored.
+    pub store: Store,
+    /// Each recording may be played again and again.
+    pub repeat: bool,
+    /// Clients get recordings in their order, whatever they say.
+    pub in_order: bool,
+    /// So many are played at once where we connect.
+    pub at_once: usize,
+}
+
+/// A play that is over.
+#[derive(Debug)]
+pub struct Played {
+    /// What was played.
+    pub script: Arc<Script>,
+    /// Our address.
+    pub local: Option<String>,
+    /// The peer's.
+    pub peer: Option<String>,
+    /// The file in which what was said is stored.
+    pub file: Option<String>,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// Something to be told of.
+#[derive(Debug)]
+pub enum Event {
+    /// Clients may come to this address, for so many recordings.
+    Listening(Address, Transport, usize),
+    /// A play is over.
+    Played(Box<Played>),
+    /// Something that is good to know.
+    Note(String),
+}
+
+/// Why nothing can be played.
+#[derive(Debug, Error)]
+pub enum NetError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {source}{}", advice(.source))]
+    Listen {
+        /// Where.
+        address: Address,
+        /// Why.
+        source: io::Error,
+    },
+    /// The system gives no event loop.
+    #[error("cannot wait for sockets: {0}")]
+    Runtime(io::Error),
+    /// What was said cannot be stored.
+    #[error(transparent)]
+    Store(#[from] SinkError),
+}
+
+/// What to do about it.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => "; ports below 1024 need root: give another one",
+        io::ErrorKind::AddrInUse => "; give another one, or end whoever has it",
+        io::ErrorKind::AddrNotAvailable => "; it is none of this machine's",
+        _ => "",
+    }
+}
+
+/// How often it is asked whether to stop.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Plays until everything was played, or `stop` says so.
+///
+/// # Errors
+/// Nothing can be played, or what was said cannot be stored.
+pub fn run(
+    role: Role,
+    options: Options,
+    tell: Box<dyn FnMut(Event)>,
+    stop: impl Fn() -> bool + 'static,
+) -> Result<(), NetError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(NetError::Runtime)?;
+    let (stopping, stopped) = watch::channel(false);
+    let shared = Rc::new(Shared {
+        pace: options.pace,
+        tls: options.tls,
+        store: RefCell::new(options.store),
+        tell: RefCell::new(tell),
+        stop: stopped,
+    });
+    let (repeat, in_order, at_once) = (options.repeat, options.in_order, options.at_once);
+    let all = LocalSet::new();
+    let look = async {
+        while !stop() {
+            tokio::time::sleep(LOOK).await;
+        }
+        // Whoever does not listen is done.
+        let _ = stopping.send(true);
+        std::future::pending::<()>().await;
+    };
+    let playing = async {
+        match role {
+            Role::Connect(address, scripts) => {
+                connect::connect_all(shared.clone(), address, scripts, at_once).await;
+                Ok(())
+            }
+            Role::Listen(doors) => listen_all(&shared, doors, repeat, in_order).await,
+        }
+    };
+    let played = all.block_on(&runtime, async {
+        tokio::select! {
+            played = playing => played,
+            () = look => Ok(()),
+        }
+    });
+    let stored = match Rc::try_unwrap(shared) {
+        Ok(shared) => shared.store.into_inner().finish(),
+        // A task that was left holds it: what is stored so far was flushed.
+        Err(_) => Ok(()),
+    };
+    played.and(stored.map_err(NetError::from))
+}
+
+/// Opens all doors, and then serves at each of them.
+async fn listen_all(
+    shared: &Rc<Shared>,
+    doors: Vec<(Address, Vec<Arc<Script>>)>,
+    repeat: bool,
+    in_order: bool,
+) -> Result<(), NetError> {
+    let mut open = Vec::new();
+    for (address, scripts) in doors {
+        let (streams, datagrams): (Vec<_>, Vec<_>) =
+            scripts.into_iter().partition(|script| script.recording().transport() == Transport::Tcp);
+        for scripts in [streams, datagrams] {
+            let Some(first) = scripts.first() else { continue };
+            let transport = first.recording().transport();
+            let door = match transport {
+                Transport::Tcp => Door::of_streams(&address),
+                Transport::Udp => Door::of_datagrams(&address).await,
+            };
+            let door = door.and_then(|door| Ok((door.address()?, door)));
+            let (at, door) =
+                door.map_err(|source| NetError::Listen { address: address.clone(), source })?;
+            open.push((at, transport, door, scripts));
+        }
+    }
+    for (at, transport, _, scripts) in &open {
+        shared.tell(Event::Listening(at.clone(), *transport, scripts.len()));
+    }
+    let mut serving = Vec::new();
+    for (_, _, door, scripts) in open {
+        let pool = Pool::new(scripts, repeat, in_order);
+        serving.push(tokio::task::spawn_local(serve(shared.clone(), door, pool)));
+    }
+    for served in serving {
+        match served.await {
+            Ok(served) => served?,
+            Err(error) => return Err(NetError::Runtime(error.into())),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,169 @@
+//! A play over a stream.
+
+use super::session::Session;
+use super::stream::Stream;
+use crate::outcome::Ending;
+use crate::player::{Next, PeerEnd, Player};
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+
+/// So many bytes are read at once.
+const READ: usize = 16 << 10;
+
+/// How long a connection may take to say that it is closed, when nothing depends on it.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// What happened to a stream.
+enum Happened {
+    /// So many bytes came; none are the end.
+    Read(usize),
+    /// So many bytes went.
+    Wrote(usize),
+    /// Our direction has ended.
+    Closed,
+    /// It broke.
+    Broke(io::Error),
+    /// It is time.
+    Time,
+    /// The program is to stop.
+    Stop,
+}
+
+/// A stream on which something is played.
+struct Playing {
+    stream: Stream,
+    buffer: Vec<u8>,
+    /// Something was written that TLS may hold.
+    unflushed: bool,
+    /// Our direction is to end.
+    closing: bool,
+}
+
+/// Plays until it is over. `early` is what the peer has sent already.
+pub(crate) async fn play(stream: Stream, player: &mut Player, session: &mut Session, early: &[u8]) {
+    let mut playing =
+        Playing { stream, buffer: vec![0; READ], unflushed: false, closing: false };
+    if !early.is_empty() {
+        player.received(early, session.elapsed());
+    }
+    let mut alarm = pin!(sleep_until(Instant::now()));
+    loop {
+        let wants = player.wants_more();
+        let (send, until) = match player.next(session.elapsed()) {
+            Next::Send { bytes, until } => (bytes, until),
+            Next::Wait(until) => (&[][..], until),
+            Next::Fin => {
+                playing.closing = true;
+                continue;
+            }
+            Next::Rst => return playing.stream.abort(),
+            Next::Over => break,
+        };
+        alarm.as_mut().reset(session.at(until));
+        let happened = poll_fn(|cx| playing.poll(cx, wants, send, alarm.as_mut(), session)).await;
+        match happened {
+            Happened::Read(0) => player.peer_ended(PeerEnd::Closed, session.elapsed()),
+            Happened::Read(len) => {
+                let bytes = playing.buffer.get(..len).unwrap_or_default();
+                session.heard(bytes);
+                player.received(bytes, session.elapsed());
+            }
+            Happened::Wrote(len) => {
+                session.said(send.get(..len).unwrap_or_default());
+                player.sent(len, session.elapsed());
+            }
+            Happened::Closed | Happened::Time => {}
+            Happened::Broke(error) => broke(player, &error, session.elapsed()),
+            Happened::Stop => player.end(Ending::Stopped),
+        }
+    }
+    if !player.has_finished() {
+        // TLS wants to hear of it; if it does not go, the stream is closed all the same.
+        let _ = timeout(GOODBYE, playing.stream.shutdown()).await;
+    }
+}
+
+/// The stream broke.
+fn broke(player: &mut Player, error: &io::Error, now: Duration) {
+    match error.kind() {
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::BrokenPipe
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::WriteZero => player.peer_ended(PeerEnd::Reset, now),
+        // TLS that ends without saying so.
+        io::ErrorKind::UnexpectedEof => player.peer_ended(PeerEnd::Closed, now),
+        _ => player.end(Ending::Failed(error.to_string())),
+    }
+}
+
+impl Playing {
+    /// Waits for whatever happens first.
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        wants: bool,
+        send: &[u8],
+        alarm: Pin<&mut Sleep>,
+        session: &mut Session,
+    ) -> Poll<Happened> {
+        if session.poll_stop(cx).is_ready() {
+            return Poll::Ready(Happened::Stop);
+        }
+        if wants && let Poll::Ready(happened) = self.poll_read(cx) {
+            return Poll::Ready(happened);
+        }
+        if !send.is_empty()
+            && let Poll::Ready(happened) = self.poll_write(cx, send)
+        {
+            return Poll::Ready(happened);
+        }
+        if let Poll::Ready(happened) = self.poll_rest(cx) {
+            return Poll::Ready(happened);
+        }
+        alarm.poll(cx).map(|()| Happened::Time)
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Happened> {
+        let mut buffer = ReadBuf::new(&mut self.buffer);
+        let read = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer));
+        Poll::Ready(match read {
+            Ok(()) => Happened::Read(buffer.filled().len()),
+            Err(error) => Happened::Broke(error),
+        })
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Happened> {
+        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes));
+        self.unflushed = true;
+        Poll::Ready(match written {
+            Ok(0) => Happened::Broke(io::ErrorKind::WriteZero.into()),
+            Ok(len) => Happened::Wrote(len),
+            Err(error) => Happened::Broke(error),
+        })
+    }
+
+    /// What was written is on its way, and then our direction ends, if it is to.
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<Happened> {
+        if self.unflushed {
+            match ready!(Pin::new(&mut self.stream).poll_flush(cx)) {
+                Ok(()) => self.unflushed = false,
+                Err(error) => return Poll::Ready(Happened::Broke(error)),
+            }
+        }
+        if !self.closing {
+            return Poll::Pending;
+        }
+        let closed = ready!(Pin::new(&mut self.stream).poll_shutdown(cx));
+        self.closing = false;
+        Poll::Ready(match closed {
+            // A peer that has gone needs to hear nothing.
+            Err(error) if error.kind() != io::ErrorKind::NotConnected => Happened::Broke(error),
+            _ => Happened::Closed,
+        })
+    }
+}

@@ -1,0 +1,187 @@
+//! TLS around the bytes that are played.
+
+use super::stream::{Plain, Stream};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use tokio_rustls::rustls::client::danger::{
+    HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
+};
+use tokio_rustls::rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{
+    CertificateDer, PrivateKeyDer, ServerName, UnixTime,
+};
+use tokio_rustls::rustls::{
+    ClientConfig, DigitallySignedStruct, Error, RootCertStore, ServerConfig, SignatureScheme,
+};
+use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
+
+/// How streams are wrapped.
+#[derive(Clone, Default)]
+pub enum Tls {
+    /// Not at all.
+    #[default]
+    None,
+    /// As a server.
+    Server(TlsServer),
+    /// As a client.
+    Client(TlsClient),
+}
+
+/// A server's side of TLS.
+#[derive(Clone)]
+pub struct TlsServer(TlsAcceptor);
+
+/// A client's side of TLS.
+#[derive(Clone)]
+pub struct TlsClient(TlsConnector, ServerName<'static>);
+
+/// Whom a client believes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Trust<'a> {
+    /// Whom the system does.
+    System,
+    /// Who has a certificate from the authorities in this file.
+    File(&'a Path),
+    /// Anybody.
+    All,
+}
+
+impl TlsServer {
+    /// A server with these files' certificates (PEM, its own first) and key; `alpn` are protocols that it offers.
+    ///
+    /// # Errors
+    /// A file cannot be read or used.
+    pub fn new(certificates: &Path, key: &Path, alpn: &[String]) -> Result<Self, String> {
+        let chain = certificates_in(certificates)?;
+        let of_key = |error: &dyn std::fmt::Display| format!("{}: {error}", key.display());
+        let private = PrivateKeyDer::from_pem_file(key).map_err(|error| of_key(&error))?;
+        let config = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?;
+        let mut config = config
+            .with_no_client_auth()
+            .with_single_cert(chain, private)
+            .map_err(|error| of_key(&error))?;
+        config.alpn_protocols = protocols(alpn);
+        Ok(Self(TlsAcceptor::from(Arc::new(config))))
+    }
+}
+
+impl TlsClient {
+    /// A client that wants to talk to `name`.
+    ///
+    /// # Errors
+    /// A file cannot be read, or the name is none.
+    pub fn new(name: &str, trust: Trust<'_>, alpn: &[String]) -> Result<Self, String> {
+        let server = ServerName::try_from(name.to_owned())
+            .map_err(|_| format!("'{name}' is no name of a server: --tls-name NAME"))?;
+        let config = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?;
+        let mut config = match trust {
+            Trust::All => config
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(Anybody(provider())))
+                .with_no_client_auth(),
+            Trust::System => config.with_root_certificates(system_roots()?).with_no_client_auth(),
+            Trust::File(path) => config.with_root_certificates(roots_in(path)?).with_no_client_auth(),
+        };
+        config.alpn_protocols = protocols(alpn);
+        Ok(Self(TlsConnector::from(Arc::new(config)), server))
+    }
+}
+
+impl Tls {
+    /// Wraps a stream that was just opened, and shakes hands.
+    pub(crate) async fn wrap(&self, plain: Plain) -> io::Result<Stream> {
+        Ok(match self {
+            Self::None => Stream::Plain(plain),
+            Self::Server(TlsServer(acceptor)) => {
+                Stream::Tls(Box::new(TlsStream::Server(acceptor.accept(plain).await?)))
+            }
+            Self::Client(TlsClient(connector, name)) => {
+                let stream = connector.connect(name.clone(), plain).await?;
+                Stream::Tls(Box::new(TlsStream::Client(stream)))
+            }
+        })
+    }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
+
+fn protocols(alpn: &[String]) -> Vec<Vec<u8>> {
+    alpn.iter().map(|name| name.as_bytes().to_vec()).collect()
+}
+
+fn certificates_in(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let of_file = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let all = CertificateDer::pem_file_iter(path).map_err(|error| of_file(&error))?;
+    let all: Vec<_> = all.collect::<Result<_, _>>().map_err(|error| of_file(&error))?;
+    match all.is_empty() {
+        true => Err(of_file(&"no certificate in it (PEM is needed)")),
+        false => Ok(all),
+    }
+}
+
+fn roots_in(path: &Path) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates_in(path)? {
+        roots.add(certificate).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    Ok(roots)
+}
+
+fn system_roots() -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    roots.add_parsable_certificates(found.certs);
+    match roots.is_empty() {
+        true => Err("this system has no certificates of authorities: --tls-ca FILE, or \
+                     --tls-insecure to believe anybody"
+            .into()),
+        false => Ok(roots),
+    }
+}
+
+/// Believes anybody who has the key of the certificate that is shown.
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, cert, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, cert, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

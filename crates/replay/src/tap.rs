@@ -1,0 +1,186 @@
+//! Recordings out of a capture.
+
+use crate::recording::{Recording, Transport};
+use flow::{Chunk, Connection, Gap, Report, Side, Sink};
+use sink::Names;
+use thiserror::Error;
+use wire::Timestamp;
+
+/// Which connections of a capture are wanted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Wanted {
+    /// By number, from 1, in the order of their first packets.
+    Numbers(std::ops::RangeInclusive<u64>),
+    /// By the name that files have, without an extension.
+    Name(String),
+}
+
+/// The recordings take more memory than they may.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[error("the recordings take more than {0} MiB; choose some (--connection, -e), or give more (--max-memory)")]
+pub struct TooMuch(pub usize);
+
+/// A connection of the capture.
+enum Entry {
+    /// Nothing has happened yet that tells which side is which.
+    New,
+    /// It is not wanted.
+    Left,
+    /// It is recorded.
+    Recorded(Box<Kept>),
+}
+
+struct Kept {
+    recording: Recording,
+    /// The packet that brought the last datagram.
+    last: u64,
+    cost: usize,
+}
+
+/// Takes connections out of a capture.
+pub struct Tap {
+    wanted: Vec<Wanted>,
+    transport: Option<Transport>,
+    names: Names,
+    /// Each connection, in the order of first packets, with its number among those of the same name.
+    entries: Vec<(Entry, u32)>,
+    recorded: Vec<(u64, Recording)>,
+    /// Connections that are wanted but cannot be played, for their protocol.
+    other_protocols: u64,
+    most: usize,
+    cost: usize,
+}
+
+impl Tap {
+    /// Takes those that are `wanted`, all where there are none, of one transport or both. They may take `most` bytes
+    /// of memory.
+    pub fn new(wanted: Vec<Wanted>, transport: Option<Transport>, utc: bool, most: usize) -> Self {
+        Self {
+            wanted,
+            transport,
+            names: Names::new(utc),
+            entries: Vec::new(),
+            recorded: Vec::new(),
+            other_protocols: 0,
+            most,
+            cost: 0,
+        }
+    }
+
+    /// Connections that were left out for their protocol.
+    pub fn other_protocols(&self) -> u64 {
+        self.other_protocols
+    }
+
+    /// The recordings, each with its number, in the order of first packets. To be asked when the engine has finished.
+    pub fn recordings(mut self) -> Vec<(u64, Recording)> {
+        self.recorded.sort_by_key(|(number, _)| *number);
+        self.recorded
+    }
+
+    fn is_wanted(&mut self, handle: u32, connection: &Connection) -> bool {
+        if self.wanted.is_empty() {
+            return true;
+        }
+        let number = u64::from(handle) + 1;
+        let by_name = self.wanted.iter().any(|wanted| matches!(wanted, Wanted::Name(_)));
+        let alike = self.entries.get(handle as usize).map_or(1, |(_, alike)| *alike);
+        let name = by_name.then(|| self.names.name(connection, alike));
+        self.wanted.iter().any(|wanted| match wanted {
+            Wanted::Numbers(numbers) => numbers.contains(&number),
+            Wanted::Name(wanted) => Some(wanted) == name.as_ref(),
+        })
+    }
+
+    /// What is kept of a connection, if it is wanted.
+    fn kept(&mut self, handle: u32, connection: &Connection) -> Option<&mut Kept> {
+        let is_new = matches!(self.entries.get(handle as usize), Some((Entry::New, _)));
+        if is_new {
+            let entry = self.begin(handle, connection);
+            if let Some((place, _)) = self.entries.get_mut(handle as usize) {
+                *place = entry;
+            }
+        }
+        match self.entries.get_mut(handle as usize) {
+            Some((Entry::Recorded(kept), _)) => Some(kept),
+            _ => None,
+        }
+    }
+
+    fn begin(&mut self, handle: u32, connection: &Connection) -> Entry {
+        if !self.is_wanted(handle, connection) {
+            return Entry::Left;
+        }
+        let Some(transport) = Transport::of_number(connection.protocol()) else {
+            self.other_protocols += 1;
+            return Entry::Left;
+        };
+        if self.transport.is_some_and(|only| only != transport) {
+            return Entry::Left;
+        }
+        let alike = self.entries.get(handle as usize).map_or(1, |(_, alike)| *alike);
+        let recording = Recording::new(self.names.name(connection, alike), transport)
+            .between(Some(Side::BOTH.map(|side| connection.end(side))))
+            .since(Some(connection.first().time))
+            .with_finishes();
+        Entry::Recorded(Box::new(Kept { recording, last: 0, cost: 0 }))
+    }
+
+    /// Counts what a connection has come to take.
+    fn account(&mut self, handle: u32) -> Result<(), TooMuch> {
+        if let Some((Entry::Recorded(kept), _)) = self.entries.get_mut(handle as usize) {
+            let cost = kept.recording.cost();
+            self.cost += cost - kept.cost.min(cost);
+            kept.cost = cost;
+        }
+        if self.cost > self.most { Err(TooMuch(self.most >> 20)) } else { Ok(()) }
+    }
+}
+
+/// Nanoseconds since the connection's first packet.
+fn since(time: Timestamp, connection: &Connection) -> i64 {
+    let nanos = time.nanos_since(connection.first().time);
+    i64::try_from(nanos).unwrap_or(if nanos < 0 { i64::MIN } else { i64::MAX })
+}
+
+impl Sink for Tap {
+    type Handle = u32;
+    type Error = TooMuch;
+
+    fn opened(&mut self, connection: &Connection) -> Result<u32, TooMuch> {
+        let alike = self.names.number(connection);
+        let handle = u32::try_from(self.entries.len()).map_err(|_| TooMuch(self.most >> 20))?;
+        self.entries.push((Entry::New, alike));
+        Ok(handle)
+    }
+
+    fn data(&mut self, handle: u32, connection: &Connection, chunk: &Chunk<'_>) -> Result<(), TooMuch> {
+        if let Some(kept) = self.kept(handle, connection) {
+            let at = since(chunk.source.time, connection);
+            kept.recording.push_data(chunk.side, at, chunk.bytes);
+            kept.last = chunk.source.number();
+        }
+        self.account(handle)
+    }
+
+    fn gap(&mut self, handle: u32, connection: &Connection, gap: &Gap) -> Result<(), TooMuch> {
+        if let Some(kept) = self.kept(handle, connection) {
+            let at = since(gap.source.time, connection);
+            let same = kept.last == gap.source.number();
+            kept.recording.push_gap(gap.side, at, gap.len, same);
+        }
+        self.account(handle)
+    }
+
+    fn closed(&mut self, handle: u32, report: &Report) -> Result<(), TooMuch> {
+        let [from, to] = report.ends;
+        let (key, initiator) = flow::FlowKey::new(report.protocol, from, to);
+        // It may have said nothing.
+        let _ = self.kept(handle, &Connection::new(key, initiator, report.first));
+        let Some((entry, _)) = self.entries.get_mut(handle as usize) else { return Ok(()) };
+        if let Entry::Recorded(kept) = std::mem::replace(entry, Entry::Left) {
+            self.recorded.push((u64::from(handle) + 1, kept.recording));
+        }
+        self.account(handle)
+    }
+}
