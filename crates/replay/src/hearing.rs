@@ -101,7 +101,12 @@ impl Hearing {
 
     /// No more bytes come, or none did for a while: where a pattern at the end of the turn could go on, it has
     /// ended. `bytes` are those that it holds.
-    pub(crate) fn rest(&mut self, hear: &Hear, bytes: &[u8], slots: &mut [Vec<u8>]) -> (usize, Heard) {
+    pub(crate) fn rest(
+        &mut self,
+        hear: &Hear,
+        bytes: &[u8],
+        slots: &mut [Vec<u8>],
+    ) -> (usize, Heard) {
         let Some(Piece::Pattern(pattern, _)) = hear.pieces.get(self.piece) else {
             return (0, Heard::More);
         };
@@ -119,7 +124,8 @@ impl Hearing {
 
     /// Does the turn wait for a pattern at its end that could go on?
     pub(crate) fn may_rest(&mut self, hear: &Hear) -> bool {
-        self.piece + 1 == hear.pieces.len() && self.walk.as_mut().is_some_and(|walk| walk.is_whole())
+        self.piece + 1 == hear.pieces.len()
+            && self.walk.as_mut().is_some_and(|walk| walk.is_whole())
     }
 
     fn fit(&mut self, piece: &Piece, known: &[u8], bytes: &[u8]) -> Fits {
@@ -149,7 +155,12 @@ impl Hearing {
     }
 
     /// What of the piece is still to come, and how many of the bytes are the same.
-    fn compare<'a>(&self, known: &'a [u8], range: &Range<usize>, bytes: &[u8]) -> (&'a [u8], usize) {
+    fn compare<'a>(
+        &self,
+        known: &'a [u8],
+        range: &Range<usize>,
+        bytes: &[u8],
+    ) -> (&'a [u8], usize) {
         let expected = known.get(self.ahead(range, 0)).unwrap_or_default();
         let same = expected.iter().zip(bytes).take_while(|(a, b)| a == b).count();
         (expected, same)
@@ -187,7 +198,9 @@ impl Hearing {
                 Decision::Matches(len) => {
                     return Fits::Taken(usize::try_from(len).unwrap_or(usize::MAX), true);
                 }
-                Decision::Fails => return Fits::Not(0, Unlike::Pattern(pattern.text().into()), range.clone()),
+                Decision::Fails => {
+                    return Fits::Not(0, Unlike::Pattern(pattern.text().into()), range.clone());
+                }
             }
         }
         if bytes.len() > MAX_HELD {

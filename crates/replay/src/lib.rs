@@ -1,6 +1,7 @@
 //! Plays one side of a recorded connection to a program, as the captured peer did.
 #![forbid(unsafe_code)]
 
+mod dump;
 mod hearing;
 mod net;
 mod outcome;
@@ -14,8 +15,10 @@ mod script;
 mod store;
 mod tap;
 
+pub use dump::{DumpError, DumpOptions, Dumps, LeftOut, read_dumps};
 pub use net::{
-    Address, Event as NetEvent, NetError, Options, Played, Role, Tls, TlsClient, TlsServer, Trust, run,
+    Address, Event as NetEvent, NetError, Options, Played, Role, Tls, TlsClient, TlsServer, Trust,
+    run,
 };
 pub use outcome::{Difference, Divergence, Ending, Outcome, Place, Standstill, Unlike, Waiting};
 pub use pattern::Pattern;

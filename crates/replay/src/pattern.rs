@@ -51,7 +51,10 @@ impl Pattern {
     }
 
     /// Where it matches in `bytes`, empty matches left out.
-    pub(crate) fn find_all<'a>(&'a self, bytes: &'a [u8]) -> impl Iterator<Item = Range<usize>> + 'a {
+    pub(crate) fn find_all<'a>(
+        &'a self,
+        bytes: &'a [u8],
+    ) -> impl Iterator<Item = Range<usize>> + 'a {
         self.0.finder.find_iter(bytes).map(|found| found.range()).filter(|range| !range.is_empty())
     }
 
@@ -117,7 +120,8 @@ impl Walk {
     /// The next byte: is decided now where the match that begins here ends?
     pub(crate) fn step(&mut self, byte: u8) -> Decision {
         let machine = &self.pattern.0.machine;
-        self.state = self.state.and_then(|state| machine.next_state(&mut self.cache, state, byte).ok());
+        self.state =
+            self.state.and_then(|state| machine.next_state(&mut self.cache, state, byte).ok());
         match self.state {
             Some(state) if state.is_match() => self.matched = Some(self.walked),
             Some(state) if state.is_dead() || state.is_quit() => return self.decided(),
@@ -155,7 +159,8 @@ impl Walk {
     /// The next byte: does a match end with it? The next one begins after it.
     pub(crate) fn ends_at(&mut self, byte: u8) -> bool {
         let machine = &self.pattern.0.machine;
-        self.state = self.state.and_then(|state| machine.next_state(&mut self.cache, state, byte).ok());
+        self.state =
+            self.state.and_then(|state| machine.next_state(&mut self.cache, state, byte).ok());
         if self.state.is_none() || self.is_whole() {
             let ends = self.state.is_some();
             self.begin();

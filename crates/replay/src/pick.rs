@@ -69,7 +69,9 @@ impl Pool {
         if self.is_empty() {
             return Pick::Nothing;
         }
-        let Some(chosen) = self.choose(bytes, silent || bytes.len() >= MOST) else { return Pick::Open };
+        let Some(chosen) = self.choose(bytes, silent || bytes.len() >= MOST) else {
+            return Pick::Open;
+        };
         self.give(chosen);
         Pick::Chosen(chosen)
     }
@@ -152,7 +154,9 @@ impl Pool {
             (Some(_), None) if several && !decide => None,
             (_, Some((number, _))) => Some(number),
             (Some(number), None) => Some(number),
-            (None, None) => other.map(|(number, _)| number).or_else(|| self.free().next().map(|(n, _)| n)),
+            (None, None) => {
+                other.map(|(number, _)| number).or_else(|| self.free().next().map(|(n, _)| n))
+            }
         }
     }
 }

@@ -197,7 +197,8 @@ mod tests {
         let mask = |of_turn, offset, len| Ok(Mask { of_turn, offset, len });
         assert_eq!("16:4".parse(), mask(false, 16, 4));
         assert_eq!("turn:0:2".parse(), mask(true, 0, 2));
-        for wrong in ["", "4", "4:", ":4", "-1:4", "4:0", "+4:1", "turn:", "18446744073709551615:1"] {
+        for wrong in ["", "4", "4:", ":4", "-1:4", "4:0", "+4:1", "turn:", "18446744073709551615:1"]
+        {
             assert_eq!(wrong.parse::<Mask>(), Err(RuleError::Mask(wrong.into())));
         }
         assert_eq!("0:2".parse(), Ok(Echo { offset: 0, len: 2 }));

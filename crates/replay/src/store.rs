@@ -1,7 +1,9 @@
 //! What was said in a play, stored as the lines of a dump.
 
 use crate::recording::Transport;
-use flow::{Began, Chunk, Connection, Ended, Endpoint, FlowKey, Report, Side, SideStats, Sink, Source};
+use flow::{
+    Began, Chunk, Connection, Ended, Endpoint, FlowKey, Report, Side, SideStats, Sink, Source,
+};
 use sink::{Format, Names, Output, OutputConfig, SinkError};
 use std::io;
 use std::path::PathBuf;
@@ -32,8 +34,13 @@ impl Store {
     /// Stores in a directory, or nowhere. Files are named in UTC, or in the local zone.
     pub fn new(dir: Option<PathBuf>, utc: bool, max_open: usize) -> Self {
         let output = dir.map(|dir| {
-            let config =
-                OutputConfig { dir, format: Format::Json, utc, max_open, ..OutputConfig::default() };
+            let config = OutputConfig {
+                dir,
+                format: Format::Json,
+                utc,
+                max_open,
+                ..OutputConfig::default()
+            };
             Output::new(&config, Box::new(io::sink()), Box::new(io::sink()))
         });
         Self { output, names: Names::new(utc), failure: None, prepared: false }

@@ -17,7 +17,9 @@ pub enum Wanted {
 
 /// The recordings take more memory than they may.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
-#[error("the recordings take more than {0} MiB; choose some (--connection, -e), or give more (--max-memory)")]
+#[error(
+    "the recordings take more than {0} MiB; choose some (--connection, -e), or give more (--max-memory)"
+)]
 pub struct TooMuch(pub usize);
 
 /// A connection of the capture.
@@ -154,7 +156,12 @@ impl Sink for Tap {
         Ok(handle)
     }
 
-    fn data(&mut self, handle: u32, connection: &Connection, chunk: &Chunk<'_>) -> Result<(), TooMuch> {
+    fn data(
+        &mut self,
+        handle: u32,
+        connection: &Connection,
+        chunk: &Chunk<'_>,
+    ) -> Result<(), TooMuch> {
         if let Some(kept) = self.kept(handle, connection) {
             let at = since(chunk.source.time, connection);
             kept.recording.push_data(chunk.side, at, chunk.bytes);

@@ -13,7 +13,8 @@ fn secs(secs: u64) -> Duration {
 
 #[test]
 fn each_side_waits_for_the_other() {
-    let telnet = recording(Transport::Tcp, &[(One, 0, b"$ "), (Zero, 5, b"ls\n"), (One, 6, b"a\n$ ")]);
+    let telnet =
+        recording(Transport::Tcp, &[(One, 0, b"$ "), (Zero, 5, b"ls\n"), (One, 6, b"a\n$ ")]);
     let mut server = Table::of(&telnet, One);
     assert_eq!(server.does(secs(0)), [Did::Said(b"$ ".into())]);
     assert_eq!(server.hears(b"l", secs(1)), []);
@@ -29,7 +30,8 @@ fn each_side_waits_for_the_other() {
 
 #[test]
 fn a_push_comes_unasked_at_its_time() {
-    let ticks = recording(Transport::Tcp, &[(One, 1, b"tick"), (One, 3, b"tick"), (One, 6, b"tick")]);
+    let ticks =
+        recording(Transport::Tcp, &[(One, 1, b"tick"), (One, 3, b"tick"), (One, 6, b"tick")]);
     let mut server = Table::of(&ticks, One);
     assert_eq!(server.does(secs(0)), []);
     assert_eq!(server.does(secs(1)), [Did::Said(b"tick".into())]);
@@ -46,7 +48,10 @@ fn a_push_comes_unasked_at_its_time() {
 
 #[test]
 fn merged_turns_are_told_apart_by_their_length() {
-    let lines = recording(Transport::Tcp, &[(Zero, 0, b"a\n"), (One, 0, b"1"), (Zero, 0, b"b\n"), (One, 0, b"2")]);
+    let lines = recording(
+        Transport::Tcp,
+        &[(Zero, 0, b"a\n"), (One, 0, b"1"), (Zero, 0, b"b\n"), (One, 0, b"2")],
+    );
     let mut server = Table::of(&lines, One);
     assert_eq!(
         server.hears(b"a\nb\n", secs(0)),
@@ -58,7 +63,8 @@ fn merged_turns_are_told_apart_by_their_length() {
 
 #[test]
 fn other_bytes_diverge_where_bytes_are_asked_for() {
-    let exit = recording(Transport::Tcp, &[(Zero, 0, b"ls\n"), (One, 0, b"a"), (Zero, 0, b"exit\n")]);
+    let exit =
+        recording(Transport::Tcp, &[(Zero, 0, b"ls\n"), (One, 0, b"a"), (Zero, 0, b"exit\n")]);
     let mut server = Table::with(&exit, One, Table::rules("bytes", ""), Pace::default());
     server.hears(b"ls\nexat\n", secs(0));
     let Ending::Diverged(divergence) = server.ended().ending else { panic!("it is another one") };
@@ -158,7 +164,12 @@ fn a_pattern_at_the_end_of_a_turn_ends_with_silence() {
 fn ends_of_turns_are_counted() {
     let smtp = recording(
         Transport::Tcp,
-        &[(Zero, 0, b"HELO a\r\nMAIL b\r\n"), (One, 0, b"1"), (Zero, 0, b"QUIT\r\n"), (One, 0, b"2")],
+        &[
+            (Zero, 0, b"HELO a\r\nMAIL b\r\n"),
+            (One, 0, b"1"),
+            (Zero, 0, b"QUIT\r\n"),
+            (One, 0, b"2"),
+        ],
     );
     let rules = Table::rules(r"regex:\r\n", "");
     let mut server = Table::with(&smtp, One, rules, Pace::default());
@@ -171,7 +182,10 @@ fn ends_of_turns_are_counted() {
 
 #[test]
 fn anything_is_a_turn_when_it_is_followed_by_silence() {
-    let chat = recording(Transport::Tcp, &[(Zero, 0, b"hello"), (One, 0, b"1"), (Zero, 0, b"x"), (One, 0, b"2")]);
+    let chat = recording(
+        Transport::Tcp,
+        &[(Zero, 0, b"hello"), (One, 0, b"1"), (Zero, 0, b"x"), (One, 0, b"2")],
+    );
     let mut server = Table::with(&chat, One, Table::rules("any", ""), Pace::default());
     assert_eq!(server.hears(b"h", secs(0)), []);
     assert_eq!(server.hears(b"i there, you", Duration::from_millis(60)), []);
@@ -184,7 +198,10 @@ fn anything_is_a_turn_when_it_is_followed_by_silence() {
 
 #[test]
 fn nothing_is_waited_for_where_told() {
-    let chat = recording(Transport::Tcp, &[(Zero, 1, b"hello"), (One, 2, b"1"), (Zero, 3, b"x"), (One, 5, b"2")]);
+    let chat = recording(
+        Transport::Tcp,
+        &[(Zero, 1, b"hello"), (One, 2, b"1"), (Zero, 3, b"x"), (One, 5, b"2")],
+    );
     let mut server = Table::with(&chat, One, Table::rules("none", ""), Pace::default());
     assert_eq!(server.does(secs(1)), []);
     assert_eq!(server.does(secs(2)), [Did::Said(b"1".into())]);
@@ -197,7 +214,12 @@ fn nothing_is_waited_for_where_told() {
 fn what_the_peer_said_comes_back_in_ours() {
     let dns = recording(
         Transport::Udp,
-        &[(Zero, 0, b"\x12\x34query a"), (Zero, 0, b"\x56\x78query b"), (One, 0, b"\x56\x78b is"), (One, 0, b"\x12\x34a is")],
+        &[
+            (Zero, 0, b"\x12\x34query a"),
+            (Zero, 0, b"\x56\x78query b"),
+            (One, 0, b"\x56\x78b is"),
+            (One, 0, b"\x12\x34a is"),
+        ],
     );
     let rules = Table::rules("bytes", "echo 0:2");
     let mut server = Table::with(&dns, One, rules, Pace::default());

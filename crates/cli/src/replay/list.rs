@@ -21,11 +21,16 @@ pub(crate) fn list(recordings: &[Numbered], as_json: bool) -> io::Result<()> {
 
 fn write(out: &mut impl Write, recordings: &[Numbered], as_json: bool) -> io::Result<()> {
     if !as_json {
-        writeln!(out, "{:>6}  {:>9}  {:>12}  {:>12}  {:>9}  connection", "number", "turns", "side 0", "side 1", "missing")?;
+        writeln!(
+            out,
+            "{:>6}  {:>9}  {:>12}  {:>12}  {:>9}  connection",
+            "number", "turns", "side 0", "side 1", "missing"
+        )?;
     }
     for (number, recording) in recordings {
         let [zero, one] = Side::BOTH.map(|side| recording.len_of(side));
-        let missing: u64 = recording.missing().map(|missing| missing.len).fold(0, u64::saturating_add);
+        let missing: u64 =
+            recording.missing().map(|missing| missing.len).fold(0, u64::saturating_add);
         let (turns, name) = (turns(recording), recording.name());
         if as_json {
             let line = serde_json::json!({
@@ -49,7 +54,8 @@ fn turns(recording: &Recording) -> u64 {
         if matches!(event.what, What::Finish(_)) {
             continue;
         }
-        let goes_on = recording.transport() == replay::Transport::Tcp && speaker == Some(event.side);
+        let goes_on =
+            recording.transport() == replay::Transport::Tcp && speaker == Some(event.side);
         turns += u64::from(!goes_on);
         speaker = Some(event.side);
     }

@@ -146,16 +146,22 @@ pub(crate) fn role(args: &Args, rules: Rules, recordings: Vec<Numbered>) -> Resu
     if let Some(address) = &args.listen {
         return Ok(Role::Listen(vec![(address.clone(), scripts)]));
     }
-    let Some(addr) = args.listen_all else { return Err("nowhere to play: --listen or --connect".into()) };
+    let Some(addr) = args.listen_all else {
+        return Err("nowhere to play: --listen or --connect".into());
+    };
     let mut doors: BTreeMap<u16, Vec<Arc<Script>>> = BTreeMap::new();
     for script in scripts {
         let recording = script.recording();
         let Some(ends) = recording.ends() else {
-            return Err(format!("{}: its server's port is not known: --listen ADDR:PORT", recording.name()));
+            return Err(format!(
+                "{}: its server's port is not known: --listen ADDR:PORT",
+                recording.name()
+            ));
         };
         doors.entry(ends[side.index()].port).or_default().push(script);
     }
-    let doors = doors.into_iter().map(|(port, scripts)| (Address::Ip((addr, port).into()), scripts));
+    let doors =
+        doors.into_iter().map(|(port, scripts)| (Address::Ip((addr, port).into()), scripts));
     Ok(Role::Listen(doors.collect()))
 }
 
@@ -164,7 +170,8 @@ fn refuse_gaps(args: &Args, recordings: &[Numbered]) -> Result<(), String> {
     if args.fill.is_some() {
         return Ok(());
     }
-    let with_gaps = || recordings.iter().filter(|(_, recording)| recording.missing().next().is_some());
+    let with_gaps =
+        || recordings.iter().filter(|(_, recording)| recording.missing().next().is_some());
     let many = with_gaps().count();
     if many == 0 {
         return Ok(());
@@ -193,12 +200,16 @@ fn refuse_gaps(args: &Args, recordings: &[Numbered]) -> Result<(), String> {
 
 /// Datagrams need somebody to send them to, and an IP address.
 fn check_datagrams(args: &Args, scripts: &[Arc<Script>]) -> Result<(), String> {
-    let is_unix = [&args.listen, &args.connect].iter().any(|address| matches!(address, Some(Address::Unix(_))));
+    let is_unix = [&args.listen, &args.connect]
+        .iter()
+        .any(|address| matches!(address, Some(Address::Unix(_))));
     let is_tls = args.tls || args.tls_cert.is_some();
     for script in scripts.iter().filter(|it| it.recording().transport() == Transport::Udp) {
         let name = script.recording().name();
         if is_unix {
-            return Err(format!("{name}: datagrams are not played over unix sockets; --tcp leaves them out"));
+            return Err(format!(
+                "{name}: datagrams are not played over unix sockets; --tcp leaves them out"
+            ));
         }
         if is_tls {
             return Err(format!("{name}: datagrams are not played in TLS; --tcp leaves them out"));

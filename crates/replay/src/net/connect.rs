@@ -55,7 +55,8 @@ pub(crate) async fn connect_all(
 /// How long after the first each one starts.
 fn starts(scripts: &[Arc<Script>], speed: Option<f64>) -> Vec<Duration> {
     let began = |script: &Arc<Script>| script.recording().began();
-    let first = scripts.iter().filter_map(began).min_by_key(|time| (time.secs(), time.subsec_nanos()));
+    let first =
+        scripts.iter().filter_map(began).min_by_key(|time| (time.secs(), time.subsec_nanos()));
     let start = |script: &Arc<Script>| {
         let (began, first, speed) = (began(script)?, first?, speed?);
         let later = u64::try_from(began.nanos_since(first)).ok()?;

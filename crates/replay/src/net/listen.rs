@@ -19,9 +19,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
-use tokio::net::{TcpListener, TcpSocket, UdpSocket};
 #[cfg(unix)]
 use tokio::net::UnixListener;
+use tokio::net::{TcpListener, TcpSocket, UdpSocket};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -168,7 +168,11 @@ pub(crate) async fn serve(shared: Rc<Shared>, door: Door, pool: Pool) -> Result<
     served
 }
 
-async fn serve_streams(shared: &Rc<Shared>, door: &Door, stage: &Rc<Stage>) -> Result<(), NetError> {
+async fn serve_streams(
+    shared: &Rc<Shared>,
+    door: &Door,
+    stage: &Rc<Stage>,
+) -> Result<(), NetError> {
     let short = Cell::new(false);
     loop {
         let plain = tokio::select! {

@@ -177,8 +177,9 @@ async fn listen_all(
 ) -> Result<(), NetError> {
     let mut open = Vec::new();
     for (address, scripts) in doors {
-        let (streams, datagrams): (Vec<_>, Vec<_>) =
-            scripts.into_iter().partition(|script| script.recording().transport() == Transport::Tcp);
+        let (streams, datagrams): (Vec<_>, Vec<_>) = scripts
+            .into_iter()
+            .partition(|script| script.recording().transport() == Transport::Tcp);
         for scripts in [streams, datagrams] {
             let Some(first) = scripts.first() else { continue };
             let transport = first.recording().transport();

@@ -46,8 +46,7 @@ struct Playing {
 
 /// Plays until it is over. `early` is what the peer has sent already.
 pub(crate) async fn play(stream: Stream, player: &mut Player, session: &mut Session, early: &[u8]) {
-    let mut playing =
-        Playing { stream, buffer: vec![0; READ], unflushed: false, closing: false };
+    let mut playing = Playing { stream, buffer: vec![0; READ], unflushed: false, closing: false };
     if !early.is_empty() {
         player.received(early, session.elapsed());
     }

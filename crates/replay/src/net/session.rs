@@ -53,8 +53,13 @@ pub(crate) struct Session {
 
 impl Session {
     /// A play between this end and the other one, where they have addresses.
-    pub(crate) fn new(shared: &Rc<Shared>, script: &Arc<Script>, ends: Option<[SocketAddr; 2]>) -> Self {
-        let stored = shared.store.borrow_mut().open(script.recording().transport(), sides(script, ends));
+    pub(crate) fn new(
+        shared: &Rc<Shared>,
+        script: &Arc<Script>,
+        ends: Option<[SocketAddr; 2]>,
+    ) -> Self {
+        let stored =
+            shared.store.borrow_mut().open(script.recording().transport(), sides(script, ends));
         let stopping = shared.clone();
         Self {
             shared: shared.clone(),
@@ -118,7 +123,8 @@ fn sides(script: &Script, ends: Option<[SocketAddr; 2]>) -> [Endpoint; 2] {
     let nobody = Endpoint { addr: std::net::Ipv4Addr::UNSPECIFIED.into(), port: 0 };
     match ends {
         Some(ends) => {
-            let [local, peer] = ends.map(|end| Endpoint { addr: end.ip().to_canonical(), port: end.port() });
+            let [local, peer] =
+                ends.map(|end| Endpoint { addr: end.ip().to_canonical(), port: end.port() });
             match script.side() {
                 Side::Zero => [local, peer],
                 Side::One => [peer, local],

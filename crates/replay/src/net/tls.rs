@@ -7,11 +7,11 @@ use std::sync::Arc;
 use tokio_rustls::rustls::client::danger::{
     HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
 };
-use tokio_rustls::rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{
-    CertificateDer, PrivateKeyDer, ServerName, UnixTime,
+use tokio_rustls::rustls::crypto::{
+    CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature,
 };
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{
     ClientConfig, DigitallySignedStruct, Error, RootCertStore, ServerConfig, SignatureScheme,
 };
@@ -86,7 +86,9 @@ impl TlsClient {
                 .with_custom_certificate_verifier(Arc::new(Anybody(provider())))
                 .with_no_client_auth(),
             Trust::System => config.with_root_certificates(system_roots()?).with_no_client_auth(),
-            Trust::File(path) => config.with_root_certificates(roots_in(path)?).with_no_client_auth(),
+            Trust::File(path) => {
+                config.with_root_certificates(roots_in(path)?).with_no_client_auth()
+            }
         };
         config.alpn_protocols = protocols(alpn);
         Ok(Self(TlsConnector::from(Arc::new(config)), server))
