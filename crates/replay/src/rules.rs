@@ -182,9 +182,9 @@ impl Rules {
         Ok(())
     }
 
-    /// Does it say of bytes that they may differ?
+    /// Does it say of bytes that they may differ, so that others must not?
     pub fn tolerates(&self) -> bool {
-        !self.masks.is_empty() || !self.ignores.is_empty() || !self.echoes.is_empty()
+        !self.masks.is_empty() || !self.ignores.is_empty()
     }
 }
 

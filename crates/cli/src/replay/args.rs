@@ -83,8 +83,8 @@ pub(crate) struct Args {
     pub(crate) at_once: usize,
 
     /// What the peer must send before we go on: as many bytes as recorded (length), the same (bytes), anything
-    /// (any), what ends a turn (regex:REGEX) as often as recorded, or nothing (none). With --mask, --ignore, --echo
-    /// or --rules it is bytes unless given, else length
+    /// (any), what ends a turn (regex:REGEX) as often as recorded, or nothing (none). Where something may differ
+    /// (--mask, --ignore) it is bytes unless given, else length
     #[arg(long, value_name = "WHAT", help_heading = TURNS)]
     pub(crate) wait: Option<Wait>,
 
