@@ -126,6 +126,12 @@ impl Recording {
         Self { knows_ends: true, ..self }
     }
 
+    /// Makes room for so many events more and bytes of data, and for no others.
+    pub fn reserve(&mut self, events: usize, bytes: usize) {
+        self.events.reserve_exact(events);
+        self.bytes.reserve_exact(bytes);
+    }
+
     /// `side` sent bytes.
     pub fn push_data(&mut self, side: Side, at: i64, bytes: &[u8]) {
         let start = self.bytes.len();
