@@ -2,12 +2,6 @@
 #![forbid(unsafe_code)]
 
 mod dump;
-mod hearing;
-mod net;
-mod outcome;
-mod pattern;
-mod pick;
-mod player;
 mod recording;
 pub mod report;
 mod rules;
@@ -16,14 +10,6 @@ mod store;
 mod tap;
 
 pub use dump::{DumpError, DumpOptions, Dumps, LeftOut, read_dumps};
-pub use net::{
-    Address, Event as NetEvent, NetError, Options, Played, Role, Tls, TlsClient, TlsServer, Trust,
-    run,
-};
-pub use outcome::{Difference, Divergence, Ending, Outcome, Place, Standstill, Unlike, Waiting};
-pub use pattern::Pattern;
-pub use pick::{Pick, Pool};
-pub use player::{Next, Pace, PeerEnd, Player};
 pub use recording::{Event, Finish, Missing, Recording, Transport, What};
 pub use rules::{Echo, MAX_ECHO, Mask, RuleError, Rules, Wait};
 pub use script::{Fill, HalfClose, Script};

@@ -5,7 +5,7 @@ use super::error::Reason;
 use super::metadata::Metadata;
 use super::name::{ConnectionName, Protocol};
 use super::record::{Record, classic_gap};
-use super::time::{Clock, Times};
+use super::time::Clock;
 use crate::{Event, Transport};
 use flow::{Endpoint, Side};
 use std::path::PathBuf;
@@ -139,10 +139,7 @@ impl Draft {
         // A datagram is never continued, so it has no such text but its own.
         let is_udp = self.fate == Fate::Replayed(Transport::Udp);
         let gap = if bare && !is_udp { classic_gap(data) } else { None };
-        // Where the classic program had no packet for a gap, it wrote 0.
-        let untimed = gap.is_some() && record.times.abs.is_some_and(|abs| abs.nanos == 0);
-        let times = if untimed { Times::default() } else { record.times };
-        let at = self.clock.at(times, classic);
+        let at = self.clock.at(record.times, classic);
 
         self.skip_to_offset(record, at)?;
         let (missing, text) = gap.unwrap_or((record.missing, 0));

@@ -1,5 +1,6 @@
 //! What the name of a connection tells.
 
+use super::error::beginning;
 use crate::Transport;
 use flow::Endpoint;
 use std::fmt;
@@ -16,11 +17,12 @@ pub(super) enum Protocol {
 }
 
 impl Protocol {
+    /// Of a name that is longer than any, the beginning: memory for it is not counted.
     pub(super) fn named(name: &str) -> Self {
         match name {
             "TCP" => Self::Known(Transport::Tcp),
             "UDP" => Self::Known(Transport::Udp),
-            other => Self::Other(other.to_owned()),
+            other => Self::Other(beginning(other)),
         }
     }
 
@@ -152,6 +154,12 @@ mod tests {
             let transport = Transport::of_number(number);
             assert_eq!(matches!(name.protocol, Protocol::Known(_)), transport.is_some());
         }
+    }
+
+    #[test]
+    fn a_protocol_with_a_long_name_takes_little_memory() {
+        let Protocol::Other(name) = Protocol::named(&"x".repeat(1 << 20)) else { panic!("known") };
+        assert!(name.len() < 1000, "{}", name.len());
     }
 
     #[test]

@@ -89,38 +89,21 @@ impl Whole {
     }
 }
 
-/// What is left of a draft, and when its next entry was delivered.
-///
-/// That is the latest packet so far: bytes that waited for others have an earlier number and time, but came
-/// with what they waited for.
+/// What is left of a draft.
 struct Cursor<'a> {
     entries: &'a [Entry],
     bytes: &'a [u8],
     shift: i64,
-    file: u64,
-    packet: u64,
-    at: i64,
 }
 
 impl<'a> Cursor<'a> {
+    /// All of a draft, its times so many nanoseconds later.
     fn new(draft: &'a Draft, shift: i64) -> Self {
-        let (entries, bytes) = (&draft.entries[..], &draft.bytes[..]);
-        let mut cursor = Self { entries, bytes, shift, file: 0, packet: 0, at: i64::MIN };
-        cursor.look();
-        cursor
+        Self { entries: &draft.entries, bytes: &draft.bytes, shift }
     }
 
     fn has_packets(&self) -> bool {
         self.entries.iter().all(|entry| entry.has_packet)
-    }
-
-    fn look(&mut self) {
-        let Some(next) = self.entries.first() else { return };
-        self.at = self.at.max(next.at.saturating_add(self.shift));
-        // Packets are counted in each file anew, and files are read in any order.
-        self.packet =
-            if next.file == self.file { self.packet.max(next.packet) } else { next.packet };
-        self.file = next.file;
     }
 
     /// Moves the next entry to the recording; `false` at the end.
@@ -134,22 +117,24 @@ impl<'a> Cursor<'a> {
             recording.push_data(entry.side, at, bytes);
         }
         (self.entries, self.bytes) = (rest, later);
-        self.look();
         true
     }
 
     /// Was the next entry delivered before that of `other`? Side 0 goes first where nobody can tell.
+    ///
+    /// Bytes that waited for others have an earlier packet, and so follow them at once.
     fn goes_before(&self, other: &Self, by_packet: bool) -> bool {
         let (Some(ours), Some(theirs)) = (self.entries.first(), other.entries.first()) else {
             return other.entries.is_empty();
         };
-        if by_packet && self.file == other.file {
+        // Packets are counted in each file anew, and files are read in any order.
+        if by_packet && ours.file == theirs.file {
             // What a packet's acknowledgement releases comes before what the packet carries.
-            let carried = |entry: &Entry, packet| entry.missing == 0 && entry.packet == packet;
-            let ours = (self.packet, carried(ours, self.packet));
-            return ours < (other.packet, carried(theirs, other.packet));
+            let place = |entry: &Entry| (entry.packet, entry.missing == 0);
+            return place(ours) < place(theirs);
         }
-        self.at < other.at
+        let at = |entry: &Entry, cursor: &Self| entry.at.saturating_add(cursor.shift);
+        at(ours, self) < at(theirs, other)
     }
 }
 

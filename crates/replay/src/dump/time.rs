@@ -64,6 +64,13 @@ impl Times {
         let keys: Keys<'_> = serde_json::from_str(value.get()).map_err(|_| wrong())?;
         Ok(Self { abs: seconds("time.abs", keys.abs)?, conn: seconds("time.conn", keys.conn)? })
     }
+
+    /// The classic program has 0, and a `conn` that is the difference to it, behind a gap.
+    fn unless_lost(self) -> Self {
+        let zero = self.abs.is_some_and(|abs| abs.nanos == 0);
+        let before = self.conn.is_some_and(|conn| conn.nanos < 0);
+        if zero && before { Self::default() } else { self }
+    }
 }
 
 fn seconds(key: &'static str, value: Option<&RawValue>) -> Result<Option<Seconds>, Reason> {
@@ -88,9 +95,10 @@ impl Clock {
     ///
     /// `conn` counts, except in a `classic` dump, where it is two seconds too large; then, and where there
     /// is `abs` alone, `abs` counts from that of the first record. Records without either have the time of
-    /// the one before. Times that are 292 years or more from the first packet are cut to that.
+    /// the one before, and so have those of a classic dump that lost theirs behind a gap. Times that are 292
+    /// years or more from the first packet are cut to that.
     pub(super) fn at(&mut self, times: Times, classic: bool) -> i64 {
-        let Times { abs, conn } = times;
+        let Times { abs, conn } = if classic { times.unless_lost() } else { times };
         let conn = conn.filter(|_| !(classic && abs.is_some())).map(|conn| {
             self.fine |= self.base.is_none() && conn.fine;
             conn.nanos
@@ -208,7 +216,15 @@ mod tests {
         assert_eq!(clock.at(read("1491516383.93206", "2.01626"), true), 0);
         assert_eq!(clock.at(read("1491516384.93207", "3.01627"), true), 1_000_010_000);
         assert_eq!(clock.began(), Some(Timestamp::new(1_491_516_383, 932_060_000)));
+        assert_eq!(clock.at(read("0.00000", "-1491516381.91579"), true), 1_000_010_000);
         assert_eq!(Clock::default().at(read("", "2.5"), true), 2_500_000_000);
+        let mut lost = Clock::default();
+        assert_eq!(lost.at(read("0.00000", "-1491516381.91579"), true), 0);
+        assert_eq!(lost.at(read("1491516383.93206", "2.01626"), true), 0);
+        // Somebody who counts from 0 is believed.
+        let mut by_hand = Clock::default();
+        assert_eq!(by_hand.at(read("0", ""), true), 0);
+        assert_eq!(by_hand.at(read("0.5", ""), true), 500_000_000);
     }
 
     #[test]
