@@ -1,8 +1,6 @@
 //! Two players, each one side of the same recording: whatever it is and however the network cuts and delays what
 //! they say, they say what was recorded, in the recorded turns.
 
-mod table;
-
 use flow::Side;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -49,7 +47,10 @@ fn recordings(transport: Transport) -> impl Strategy<Value = Recording> {
 }
 
 /// Unbroken runs of one side, or datagrams.
-fn turns(transport: Transport, said: impl Iterator<Item = (Side, Vec<u8>)>) -> Vec<(Side, Vec<u8>)> {
+fn turns(
+    transport: Transport,
+    said: impl Iterator<Item = (Side, Vec<u8>)>,
+) -> Vec<(Side, Vec<u8>)> {
     let mut turns: Vec<(Side, Vec<u8>)> = Vec::new();
     for (side, bytes) in said {
         match turns.last_mut() {
@@ -85,11 +86,17 @@ struct End {
 }
 
 /// Plays both sides to each other. `cuts` says how much goes or comes at a time.
-fn play(recording: &Recording, rules: &Rules, pace: Pace, cuts: &[usize]) -> ([Ending; 2], Vec<(Side, Vec<u8>)>) {
+fn play(
+    recording: &Recording,
+    rules: &Rules,
+    pace: Pace,
+    cuts: &[usize],
+) -> ([Ending; 2], Vec<(Side, Vec<u8>)>) {
     let recording = Arc::new(recording.clone());
     let rules = Arc::new(rules.clone());
     let mut ends = Side::BOTH.map(|side| {
-        let script = Script::new(recording.clone(), side, rules.clone(), Fill::Zero, HalfClose::AfterOurs);
+        let script =
+            Script::new(recording.clone(), side, rules.clone(), Fill::Zero, HalfClose::AfterOurs);
         let player = Player::new(Arc::new(script), pace);
         End { player, coming: VecDeque::new(), over: false, closed: false }
     });
@@ -153,7 +160,7 @@ fn play(recording: &Recording, rules: &Rules, pace: Pace, cuts: &[usize]) -> ([E
 }
 
 fn waits() -> impl Strategy<Value = Rules> {
-    prop_oneof![Just("length"), Just("bytes")].prop_map(|wait| table::Table::rules(wait, ""))
+    prop_oneof![Just("length"), Just("bytes")].prop_map(|wait| crate::table::Table::rules(wait, ""))
 }
 
 proptest! {
@@ -189,7 +196,7 @@ proptest! {
             recording.push_data(Side::Zero, 0, &line(id));
             recording.push_data(Side::One, 0, b"ok");
         }
-        let rules = table::Table::rules("bytes", "ignore id=[0-9]+");
+        let rules = crate::table::Table::rules("bytes", "ignore id=[0-9]+");
         let script = Script::new(
             Arc::new(recording), Side::One, Arc::new(rules), Fill::Zero, HalfClose::AfterOurs,
         );
@@ -235,7 +242,7 @@ proptest! {
             }
             recording = other;
         }
-        let rules = Arc::new(table::Table::rules(wait, lines));
+        let rules = Arc::new(crate::table::Table::rules(wait, lines));
         let script = Script::new(Arc::new(recording), Side::One, rules, Fill::Skip, HalfClose::AfterAll);
         let mut player = Player::new(Arc::new(script), Pace::default());
         let mut now = Duration::ZERO;

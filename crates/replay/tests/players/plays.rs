@@ -1,11 +1,9 @@
 //! Recordings played in memory: what each side does, and what is said when the peer does something else.
 
-mod table;
-
+use crate::table::{Did, Table, recording};
 use flow::Side::{One, Zero};
 use replay::{Ending, Fill, Finish, HalfClose, Pace, PeerEnd, Rules, Transport, Unlike, Waiting};
 use std::time::Duration;
-use table::{Did, Table, recording};
 
 fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)

@@ -1,0 +1,5 @@
+//! Tests of players without a network.
+
+mod plays;
+mod properties;
+mod table;
