@@ -153,6 +153,7 @@ impl Sink for Tap {
         let alike = self.names.number(connection);
         let handle = u32::try_from(self.entries.len()).map_err(|_| TooMuch(self.most >> 20))?;
         self.entries.push((Entry::New, alike));
+        self.cost += size_of::<(Entry, u32)>();
         Ok(handle)
     }
 

@@ -1,204 +1,28 @@
-//! What one side does in a recording, and what it waits for.
+//! Writing a script: event by event of a recording, from the view of one side.
 
+use super::{Act, Catch, Fill, HalfClose, Hear, Part, Piece, Step};
 use crate::pattern::Pattern;
 use crate::recording::{Event, Finish, Recording, Transport, What};
 use crate::rules::{Rules, Wait, overlap};
 use flow::Side;
 use std::ops::Range;
-use std::sync::Arc;
-
-/// What to do about bytes that were not captured.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Fill {
-    /// Zero bytes are sent for them, and any bytes awaited.
-    Zero,
-    /// They are neither sent nor awaited.
-    Skip,
-}
-
-/// When our side ends what it sends, where the recording does not tell.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum HalfClose {
-    /// After the last it has to say.
-    #[default]
-    AfterOurs,
-    /// When the peer has said its last, too.
-    AfterAll,
-}
-
-/// A recording from the view of one side: step by step what it does and what it waits for.
-#[derive(Debug)]
-pub struct Script {
-    recording: Arc<Recording>,
-    rules: Arc<Rules>,
-    side: Side,
-    steps: Vec<Step>,
-    /// How long what the peer sends back in each slot is.
-    slots: Vec<usize>,
-    /// How many turns there are, of both sides.
-    turns: u64,
-    /// The step after the last in which we say something.
-    said_until: usize,
-    /// The first turn of the peer, as it is told apart from others.
-    first: Option<Box<Hear>>,
-    first_bytes: Range<usize>,
-}
-
-/// A step.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Step {
-    /// When it was done in the recording, in nanoseconds since its first packet.
-    pub(crate) at: i64,
-    /// Which turn it is a part of, from 1: an unbroken run of one side, or a datagram.
-    pub(crate) turn: u64,
-    /// Where it begins in what its side sent, missing bytes counted.
-    pub(crate) offset: u64,
-    pub(crate) act: Act,
-}
-
-/// What a step is.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Act {
-    /// We send what one packet brought.
-    Say(Vec<Part>),
-    /// The peer's turn.
-    Hear(Box<Hear>),
-    /// We end.
-    Finish(Finish),
-    /// The peer ends.
-    HearFinish,
-}
-
-/// A part of what we say.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Part {
-    /// Bytes of the recording.
-    Recorded(Range<usize>),
-    /// Zero bytes for those that were not captured.
-    Zeros(u64),
-    /// What the peer sent, for the same bytes of the recording.
-    Heard(usize, Range<usize>),
-}
-
-/// A turn of the peer.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Hear {
-    /// What must come, in order.
-    pub(crate) pieces: Vec<Piece>,
-    /// What of it comes back in what we say.
-    pub(crate) catches: Vec<Catch>,
-    /// So many bytes it had.
-    pub(crate) len: u64,
-}
-
-/// A part of what the peer says.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Piece {
-    /// These bytes of the recording.
-    Exact(Range<usize>),
-    /// As many bytes; it is noted if they are not the same.
-    Loose(Range<usize>),
-    /// So many bytes, any.
-    Any(u64),
-    /// What a pattern matches.
-    Pattern(Pattern, Range<usize>),
-    /// As many ends of a turn.
-    Ends(Pattern, u64),
-}
-
-/// A place in the peer's turn that comes back in what we say.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Catch {
-    /// Where, from the beginning of the turn.
-    pub(crate) offset: u64,
-    pub(crate) len: usize,
-    pub(crate) slot: usize,
-}
-
-impl Script {
-    /// What `side` does in a recording. Missing bytes are to be dealt with before, or filled.
-    pub fn new(
-        recording: Arc<Recording>,
-        side: Side,
-        rules: Arc<Rules>,
-        fill: Fill,
-        half_close: HalfClose,
-    ) -> Self {
-        let mut writer = Writer::new(&recording, &rules, side, fill);
-        writer.write();
-        if recording.transport() == Transport::Tcp && !recording.knows_finishes() {
-            writer.add_half_close(half_close);
-        }
-        let Writer { steps, slots, turn: turns, first, first_bytes, .. } = writer;
-        let last = steps.iter().rposition(|step| matches!(step.act, Act::Say(_)));
-        let said_until = last.map_or(0, |last| last + 1);
-        Self { recording, rules, side, steps, slots, turns, said_until, first, first_bytes }
-    }
-
-    /// What is played.
-    pub fn recording(&self) -> &Recording {
-        &self.recording
-    }
-
-    /// The side that we are.
-    pub fn side(&self) -> Side {
-        self.side
-    }
-
-    /// How many turns there are, of both sides.
-    pub fn turns(&self) -> u64 {
-        self.turns
-    }
-
-    /// Do we begin?
-    pub fn speaks_first(&self) -> bool {
-        let first = self.steps.iter().find(|step| matches!(step.act, Act::Say(_) | Act::Hear(_)));
-        first.is_none_or(|step| matches!(step.act, Act::Say(_)))
-    }
-
-    pub(crate) fn rules(&self) -> &Rules {
-        &self.rules
-    }
-
-    pub(crate) fn steps(&self) -> &[Step] {
-        &self.steps
-    }
-
-    pub(crate) fn said_until(&self) -> usize {
-        self.said_until
-    }
-
-    pub(crate) fn slots(&self) -> &[usize] {
-        &self.slots
-    }
-
-    /// The captured bytes of the peer's first turn.
-    pub(crate) fn first_bytes(&self) -> &[u8] {
-        self.recording.bytes().get(self.first_bytes.clone()).unwrap_or_default()
-    }
-
-    /// The first turn of the peer, as it is told apart from others: by its bytes, whatever is waited for.
-    pub(crate) fn first_heard(&self) -> Option<&Hear> {
-        self.first.as_deref()
-    }
-}
 
 /// Writes a script.
-struct Writer<'a> {
+pub(super) struct Writer<'a> {
     recording: &'a Recording,
     rules: &'a Rules,
     side: Side,
     fill: Fill,
-    steps: Vec<Step>,
-    slots: Vec<usize>,
-    turn: u64,
+    pub(super) steps: Vec<Step>,
+    pub(super) slots: Vec<usize>,
+    pub(super) turn: u64,
     /// Whose turn it is.
     speaker: Option<Side>,
     /// Where each side is in what it sends.
     offsets: [u64; 2],
     /// The peer's first turn.
-    first: Option<Box<Hear>>,
-    first_bytes: Range<usize>,
+    pub(super) first: Option<Box<Hear>>,
+    pub(super) first_bytes: Range<usize>,
     /// Where the peer's turns that are heard stand, to be looked up by echoes: the latest last.
     heard: Vec<(usize, Range<usize>)>,
 }
@@ -207,7 +31,7 @@ struct Writer<'a> {
 const ECHO_REACH: usize = 64;
 
 impl<'a> Writer<'a> {
-    fn new(recording: &'a Recording, rules: &'a Rules, side: Side, fill: Fill) -> Self {
+    pub(super) fn new(recording: &'a Recording, rules: &'a Rules, side: Side, fill: Fill) -> Self {
         Self {
             recording,
             rules,
@@ -224,7 +48,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn write(&mut self) {
+    pub(super) fn write(&mut self) {
         let recording = self.recording;
         let mut events = recording.events();
         while let Some((event, _)) = events.split_first() {
@@ -333,45 +157,39 @@ impl<'a> Writer<'a> {
                 .count(),
         };
         let events = events.get(..run).unwrap_or_default();
+        let stretches = stretches(events);
         let begins = self.offsets[first.side.index()];
-        let mut at = begins;
-        let mut hear = Hear::default();
-        let mut opening = self.first.is_none().then(Hear::default);
-        let mut whole: Option<Range<usize>> = None;
-        for stretch in stretches(events) {
-            match stretch {
-                Stretch::Bytes(range) => {
-                    if let Some(opening) = &mut opening {
-                        self.expect_bytes(opening, range.clone(), at, at - begins);
-                    }
-                    self.expect(&mut hear, range.clone(), at, at - begins);
-                    at = at.saturating_add(range.len() as u64);
-                    whole = Some(whole.map_or(range.start, |whole| whole.start)..range.end);
-                }
-                Stretch::Missing(missing) => {
-                    hear.miss(missing, self.fill);
-                    if let Some(opening) = &mut opening {
-                        opening.miss(missing, self.fill);
-                    }
-                    at = at.saturating_add(missing);
-                }
-            }
-        }
-        self.offsets[first.side.index()] = at;
-        if hear.len == 0 && at > begins {
+        let hear = self.heard(&stretches, begins, &self.rules.wait);
+        let whole = whole(&stretches);
+        let len = stretches.iter().map(Stretch::len).fold(0, u64::saturating_add);
+        self.offsets[first.side.index()] = begins.saturating_add(len);
+        if hear.len == 0 && len > 0 {
             // Nothing of it was captured, and that is skipped.
             return run;
         }
-        let whole = whole.unwrap_or_default();
-        if let Some(opening) = opening {
-            self.first = Some(Box::new(opening));
+        if self.first.is_none() {
+            self.first = Some(Box::new(self.heard(&stretches, begins, &Wait::Bytes)));
             self.first_bytes = whole.clone();
         }
         self.remember(whole);
-        let (when, turn) = (events.last().unwrap_or(first).at, self.turn);
+        let at = events.last().unwrap_or(first).at;
         let act = Act::Hear(Box::new(hear));
-        self.steps.push(Step { at: when, turn, offset: begins, act });
+        self.steps.push(Step { at, turn: self.turn, offset: begins, act });
         run
+    }
+
+    /// A turn of the peer that begins at an offset.
+    fn heard(&self, stretches: &[Stretch], begins: u64, wait: &Wait) -> Hear {
+        let mut hear = Hear::default();
+        let mut at = begins;
+        for stretch in stretches {
+            match stretch {
+                Stretch::Bytes(range) => self.expect(&mut hear, wait, range, at, at - begins),
+                Stretch::Missing(missing) => hear.miss(*missing, self.fill),
+            }
+            at = at.saturating_add(stretch.len());
+        }
+        hear
     }
 
     /// The next step is this turn of the peer.
@@ -386,31 +204,35 @@ impl<'a> Writer<'a> {
     }
 
     /// The peer sends these bytes, or what stands for them.
-    fn expect(&self, hear: &mut Hear, range: Range<usize>, offset: u64, in_turn: u64) {
+    fn expect(
+        &self,
+        hear: &mut Hear,
+        wait: &Wait,
+        range: &Range<usize>,
+        offset: u64,
+        in_turn: u64,
+    ) {
         let Some(bytes) = self.recording.bytes().get(range.clone()) else { return };
         hear.len = hear.len.saturating_add(bytes.len() as u64);
-        match &self.rules.wait {
+        match wait {
             Wait::Any | Wait::None => {}
-            Wait::Length => hear.push(Piece::Loose(range)),
+            Wait::Length => hear.push(Piece::Loose(range.clone())),
             Wait::Regex(pattern) => match pattern.count_ends(bytes) {
-                0 => hear.push(Piece::Loose(range)),
+                0 => hear.push(Piece::Loose(range.clone())),
                 ends => hear.push(Piece::Ends(pattern.clone(), ends)),
             },
-            Wait::Bytes => self.expect_bytes(hear, range, offset, in_turn),
+            Wait::Bytes => {
+                let any = self.masked(offset, in_turn, bytes.len());
+                let mut from = 0;
+                for (pattern, found) in self.ignored(bytes) {
+                    push_fixed(hear, range, from..found.start, &any);
+                    let of_recording = range.start + found.start..range.start + found.end;
+                    hear.push(Piece::Pattern(pattern.clone(), of_recording));
+                    from = found.end;
+                }
+                push_fixed(hear, range, from..bytes.len(), &any);
+            }
         }
-    }
-
-    fn expect_bytes(&self, hear: &mut Hear, range: Range<usize>, offset: u64, in_turn: u64) {
-        let bytes = self.recording.bytes().get(range.clone()).unwrap_or_default();
-        let mut from = 0;
-        let fixed = self.fixed(offset, in_turn, bytes.len());
-        for (pattern, found) in self.ignored(bytes) {
-            push_fixed(hear, &range, from..found.start, &fixed);
-            let of_recording = range.start + found.start..range.start + found.end;
-            hear.push(Piece::Pattern(pattern.clone(), of_recording));
-            from = found.end;
-        }
-        push_fixed(hear, &range, from..bytes.len(), &fixed);
     }
 
     /// What patterns match in the peer's bytes, in order and without overlaps: whoever begins first, the longest
@@ -431,7 +253,7 @@ impl<'a> Writer<'a> {
     }
 
     /// What of the peer's bytes may be any, in order, counted from their beginning.
-    fn fixed(&self, offset: u64, in_turn: u64, len: usize) -> Vec<Range<usize>> {
+    fn masked(&self, offset: u64, in_turn: u64, len: usize) -> Vec<Range<usize>> {
         let len = len as u64;
         let masks = self.rules.masks.iter().filter_map(|mask| mask.covers(offset, in_turn, len));
         let echoes = self.rules.echoes.iter().filter_map(|echo| {
@@ -445,7 +267,7 @@ impl<'a> Writer<'a> {
     }
 
     /// The recording does not tell when our side ended.
-    fn add_half_close(&mut self, half_close: HalfClose) {
+    pub(super) fn add_half_close(&mut self, half_close: HalfClose) {
         let ours = self.steps.iter().rposition(|step| matches!(step.act, Act::Say(_)));
         let place = match (half_close, ours) {
             (HalfClose::AfterOurs, Some(last)) => last + 1,
@@ -471,6 +293,26 @@ fn extent(what: What) -> (Range<usize>, u64) {
 enum Stretch {
     Bytes(Range<usize>),
     Missing(u64),
+}
+
+impl Stretch {
+    /// Bytes that it stands for.
+    fn len(&self) -> u64 {
+        match self {
+            Self::Bytes(range) => range.len() as u64,
+            Self::Missing(len) => *len,
+        }
+    }
+}
+
+/// All bytes of a run: they stand in the recording without others in between.
+fn whole(stretches: &[Stretch]) -> Range<usize> {
+    let mut bytes = stretches.iter().filter_map(|stretch| match stretch {
+        Stretch::Bytes(range) => Some(range),
+        Stretch::Missing(_) => None,
+    });
+    let Some(first) = bytes.next() else { return 0..0 };
+    first.start..bytes.next_back().unwrap_or(first).end
 }
 
 /// The parts of one side's run.

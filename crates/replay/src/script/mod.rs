@@ -1,0 +1,187 @@
+//! What one side does in a recording, and what it waits for.
+
+mod writer;
+
+use crate::pattern::Pattern;
+use crate::recording::{Finish, Recording, Transport};
+use crate::rules::Rules;
+use flow::Side;
+use std::ops::Range;
+use std::sync::Arc;
+use writer::Writer;
+
+/// What to do about bytes that were not captured.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fill {
+    /// Zero bytes are sent for them, and any bytes awaited.
+    Zero,
+    /// They are neither sent nor awaited.
+    Skip,
+}
+
+/// When our side ends what it sends, where the recording does not tell.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum HalfClose {
+    /// After the last it has to say.
+    #[default]
+    AfterOurs,
+    /// When the peer has said its last, too.
+    AfterAll,
+}
+
+/// A recording from the view of one side: step by step what it does and what it waits for.
+#[derive(Debug)]
+pub struct Script {
+    recording: Arc<Recording>,
+    rules: Arc<Rules>,
+    side: Side,
+    steps: Vec<Step>,
+    /// How long what the peer sends back in each slot is.
+    slots: Vec<usize>,
+    /// How many turns there are, of both sides.
+    turns: u64,
+    /// The step after the last in which we say something.
+    said_until: usize,
+    /// The first turn of the peer, as it is told apart from others.
+    first: Option<Box<Hear>>,
+    first_bytes: Range<usize>,
+}
+
+/// A step.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Step {
+    /// When it was done in the recording, in nanoseconds since its first packet.
+    pub(crate) at: i64,
+    /// Which turn it is a part of, from 1: an unbroken run of one side, or a datagram.
+    pub(crate) turn: u64,
+    /// Where it begins in what its side sent, missing bytes counted.
+    pub(crate) offset: u64,
+    pub(crate) act: Act,
+}
+
+/// What a step is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Act {
+    /// We send what one packet brought.
+    Say(Vec<Part>),
+    /// The peer's turn.
+    Hear(Box<Hear>),
+    /// We end.
+    Finish(Finish),
+    /// The peer ends.
+    HearFinish,
+}
+
+/// A part of what we say.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Part {
+    /// Bytes of the recording.
+    Recorded(Range<usize>),
+    /// Zero bytes for those that were not captured.
+    Zeros(u64),
+    /// What the peer sent, for the same bytes of the recording.
+    Heard(usize, Range<usize>),
+}
+
+/// A turn of the peer.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Hear {
+    /// What must come, in order.
+    pub(crate) pieces: Vec<Piece>,
+    /// What of it comes back in what we say.
+    pub(crate) catches: Vec<Catch>,
+    /// So many bytes it had.
+    pub(crate) len: u64,
+}
+
+/// A part of what the peer says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Piece {
+    /// These bytes of the recording.
+    Exact(Range<usize>),
+    /// As many bytes; it is noted if they are not the same.
+    Loose(Range<usize>),
+    /// So many bytes, any.
+    Any(u64),
+    /// What a pattern matches.
+    Pattern(Pattern, Range<usize>),
+    /// As many ends of a turn.
+    Ends(Pattern, u64),
+}
+
+/// A place in the peer's turn that comes back in what we say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Catch {
+    /// Where, from the beginning of the turn.
+    pub(crate) offset: u64,
+    pub(crate) len: usize,
+    pub(crate) slot: usize,
+}
+
+impl Script {
+    /// What `side` does in a recording. Missing bytes are to be dealt with before, or filled.
+    pub fn new(
+        recording: Arc<Recording>,
+        side: Side,
+        rules: Arc<Rules>,
+        fill: Fill,
+        half_close: HalfClose,
+    ) -> Self {
+        let mut writer = Writer::new(&recording, &rules, side, fill);
+        writer.write();
+        if recording.transport() == Transport::Tcp && !recording.knows_finishes() {
+            writer.add_half_close(half_close);
+        }
+        let Writer { steps, slots, turn: turns, first, first_bytes, .. } = writer;
+        let last = steps.iter().rposition(|step| matches!(step.act, Act::Say(_)));
+        let said_until = last.map_or(0, |last| last + 1);
+        Self { recording, rules, side, steps, slots, turns, said_until, first, first_bytes }
+    }
+
+    /// What is played.
+    pub fn recording(&self) -> &Recording {
+        &self.recording
+    }
+
+    /// The side that we are.
+    pub fn side(&self) -> Side {
+        self.side
+    }
+
+    /// How many turns there are, of both sides.
+    pub fn turns(&self) -> u64 {
+        self.turns
+    }
+
+    /// Do we begin?
+    pub fn speaks_first(&self) -> bool {
+        let first = self.steps.iter().find(|step| matches!(step.act, Act::Say(_) | Act::Hear(_)));
+        first.is_none_or(|step| matches!(step.act, Act::Say(_)))
+    }
+
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    pub(crate) fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    pub(crate) fn said_until(&self) -> usize {
+        self.said_until
+    }
+
+    pub(crate) fn slots(&self) -> &[usize] {
+        &self.slots
+    }
+
+    /// The captured bytes of the peer's first turn.
+    pub(crate) fn first_bytes(&self) -> &[u8] {
+        self.recording.bytes().get(self.first_bytes.clone()).unwrap_or_default()
+    }
+
+    /// The first turn of the peer, as it is told apart from others: by its bytes, whatever is waited for.
+    pub(crate) fn first_heard(&self) -> Option<&Hear> {
+        self.first.as_deref()
+    }
+}
