@@ -83,18 +83,19 @@ impl<H> Entry<H> {
     }
 
     /// All that is known, now that it has ended. (As a function of its own it took 1 % more, for connections of two
-    /// packets.)
+    /// packets; with `Side::BOTH.map` up to 5 %, since the compiler does not always see through it.)
     #[inline(always)]
     pub(crate) fn report(&self, began: Began, ended: Ended) -> Report {
+        let [zero, one] = [Side::Zero, Side::One].map(|side| self.connection.index(side));
         Report {
             protocol: self.connection.protocol(),
             vlans: self.connection.vlans(),
-            ends: Side::BOTH.map(|side| self.connection.end(side)),
+            ends: [self.connection.end(Side::Zero), self.connection.end(Side::One)],
             first: self.connection.first(),
             last: self.last,
             began,
             ended,
-            sides: Side::BOTH.map(|side| self.ledger.stats(self.connection.index(side))),
+            sides: [self.ledger.stats(zero), self.ledger.stats(one)],
         }
     }
 }
