@@ -203,12 +203,12 @@ fn at_micros(micros: u64) -> Timestamp {
 }
 
 /// Puts down a time as it is; its seconds for a reader who knows `near`.
-fn put_time(time: Timestamp, near: u64, out: &mut Writer<'_>) {
+pub(crate) fn put_time(time: Timestamp, near: u64, out: &mut Writer<'_>) {
     out.put_near(time.secs() as u64, near);
     out.put(u64::from(time.subsec_nanos()) << 1 | u64::from(time.is_fine()));
 }
 
-fn take_time(near: u64, bytes: &mut Reader<'_>) -> Timestamp {
+pub(crate) fn take_time(near: u64, bytes: &mut Reader<'_>) -> Timestamp {
     let secs = bytes.take_near(near) as i64;
     let nanos = bytes.take();
     let make = if nanos & 1 == 1 { Timestamp::fine } else { Timestamp::new };
