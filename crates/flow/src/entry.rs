@@ -83,18 +83,19 @@ impl<H> Entry<H> {
     }
 
     /// All that is known, now that it has ended. (As a function of its own it took 1 % more, for connections of two
-    /// packets.)
+    /// packets; with `Side::BOTH.map` up to 5 %, since the compiler does not always see through it.)
     #[inline(always)]
     pub(crate) fn report(&self, began: Began, ended: Ended) -> Report {
+        let [zero, one] = [Side::Zero, Side::One].map(|side| self.connection.index(side));
         Report {
             protocol: self.connection.protocol(),
             vlans: self.connection.vlans(),
-            ends: Side::BOTH.map(|side| self.connection.end(side)),
+            ends: [self.connection.end(Side::Zero), self.connection.end(Side::One)],
             first: self.connection.first(),
             last: self.last,
             began,
             ended,
-            sides: Side::BOTH.map(|side| self.ledger.stats(self.connection.index(side))),
+            sides: [self.ledger.stats(zero), self.ledger.stats(one)],
         }
     }
 }
@@ -202,12 +203,12 @@ fn at_micros(micros: u64) -> Timestamp {
 }
 
 /// Puts down a time as it is; its seconds for a reader who knows `near`.
-fn put_time(time: Timestamp, near: u64, out: &mut Writer<'_>) {
+pub(crate) fn put_time(time: Timestamp, near: u64, out: &mut Writer<'_>) {
     out.put_near(time.secs() as u64, near);
     out.put(u64::from(time.subsec_nanos()) << 1 | u64::from(time.is_fine()));
 }
 
-fn take_time(near: u64, bytes: &mut Reader<'_>) -> Timestamp {
+pub(crate) fn take_time(near: u64, bytes: &mut Reader<'_>) -> Timestamp {
     let secs = bytes.take_near(near) as i64;
     let nanos = bytes.take();
     let make = if nanos & 1 == 1 { Timestamp::fine } else { Timestamp::new };

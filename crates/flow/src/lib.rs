@@ -92,7 +92,7 @@ pub use intake::Intake;
 pub use key::{Endpoint, FlowKey};
 pub use shard::{OpenConnections, Opened, Shard};
 pub use shards::Shards;
-pub use sink::{Began, Chunk, Conflict, Ended, Gap, Report, Side, Sink};
+pub use sink::{Began, Chunk, Conflict, End, EndFlag, Ended, Gap, Report, Side, Sink};
 pub use source::Source;
 pub use stats::SideStats;
 pub use timeouts::Timeouts;

@@ -1,7 +1,10 @@
 //! The way from a connection to the sink: what goes out is counted here.
 
 use crate::ledger::{Counter, Ledger};
-use crate::{Books, Chunk, Conflict, Connection, Gap, Limit, Reason, Side, Sink, Source, Totals};
+use crate::{
+    Books, Chunk, Conflict, Connection, End, EndFlag, Gap, Limit, Reason, Side, Sink, Source,
+    Totals,
+};
 
 /// Where the events of one connection go, while one packet is handled. Ends are those of the flow key;
 /// sinks see sides.
@@ -75,6 +78,17 @@ impl<S: Sink> Outlet<'_, S> {
         self.ledger.add(end, Counter::Conflicting, 1);
         let conflict = Conflict { side: self.side(end), source: self.now };
         self.sink.conflict(self.handle, self.connection, &conflict)
+    }
+
+    /// An end sent FIN or RST, with `source`.
+    pub(crate) fn ended(
+        &mut self,
+        end: usize,
+        flag: EndFlag,
+        source: Source,
+    ) -> Result<(), S::Error> {
+        let end = End { side: self.side(end), flag, source };
+        self.sink.ended(self.handle, self.connection, &end)
     }
 
     fn side(&self, end: usize) -> Side {

@@ -9,7 +9,8 @@ use crate::table::{Last, Live, Table, TcpView};
 use crate::tcp::{self, Join, Route, Step, Tcp};
 use crate::timeouts::{Phase, Timers};
 use crate::{
-    Arrival, Began, Books, Chunk, Config, Ended, Limit, SHARDS, Side, Sink, Source, Totals,
+    Arrival, Began, Books, Chunk, Config, End, EndFlag, Ended, Limit, SHARDS, Side, Sink, Source,
+    Totals,
 };
 use std::borrow::Borrow;
 use std::collections::{BTreeSet, VecDeque};
@@ -267,10 +268,13 @@ impl<H: Copy> Shard<H> {
             let chunk = Chunk { side, offset, bytes, source: arrival.source };
             sink.data(entry.handle, &entry.connection, &chunk)?;
         }
-        if segment.flags.has(TcpFlags::FIN)
-            && let Some(timeouts) = self.told_time()
-        {
-            self.look_after(index, timeouts.closing);
+        if segment.flags.has(TcpFlags::FIN) {
+            let side = entry.connection.side(arrival.from);
+            let end = End { side, flag: EndFlag::Fin, source: arrival.source };
+            sink.ended(entry.handle, &entry.connection, &end)?;
+            if let Some(timeouts) = self.told_time() {
+                self.look_after(index, timeouts.closing);
+            }
         }
         match over {
             false => self.table.touch(index, List::Active),

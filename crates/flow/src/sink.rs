@@ -61,6 +61,27 @@ pub struct Conflict {
     pub source: Source,
 }
 
+/// The TCP flag that ended a direction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EndFlag {
+    /// FIN: its sender sends nothing more.
+    Fin,
+    /// RST: its sender breaks off the connection.
+    Rst,
+}
+
+/// A side ended what it sends, or all of the connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct End {
+    /// Who sent the flag.
+    pub side: Side,
+    /// Which one.
+    pub flag: EndFlag,
+    /// The packet that brought it. If it had to wait: that of a FIN all the same, for an RST the packet at
+    /// which the waiting ended.
+    pub source: Source,
+}
+
 /// How a connection began, as far as the capture shows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Began {
@@ -137,10 +158,10 @@ pub struct Report {
 /// stop the run by returning an error, which the engine hands up unchanged.
 ///
 /// For each connection the calls are: [`opened`](Self::opened) once, then
-/// [`data`](Self::data), [`gap`](Self::gap), [`conflict`](Self::conflict) and
+/// [`data`](Self::data), [`gap`](Self::gap), [`conflict`](Self::conflict), [`ended`](Self::ended) and
 /// [`settled`](Self::settled) in any number, then [`closed`](Self::closed) once. Which end is side 0
-/// may still change until the first `data`, `gap` or `closed`; a `conflict` before them may name a side
-/// that turns out to be the other.
+/// may still change until the first `data`, `gap` or `closed`; a `conflict` or `ended` before them may
+/// name a side that turns out to be the other.
 pub trait Sink {
     /// What the sink wants to be given back with every event of a connection.
     type Handle: Copy;
@@ -192,6 +213,32 @@ pub trait Sink {
         conflict: &Conflict,
     ) -> Result<(), Self::Error> {
         let _ = (handle, connection, conflict);
+        Ok(())
+    }
+
+    /// TCP only: a side sent FIN or RST. It comes where the flag stands among what was sent, not where its
+    /// packet does.
+    ///
+    /// A FIN comes when it is next, as a byte at its place would: after all data and gaps of its side, though
+    /// its packet may have come before theirs. (Of a direction that shows nothing but its FIN nobody knows
+    /// what is missing: that comes at once, or when the other direction has begun.) An RST comes with its
+    /// packet, or, while bytes or a FIN of either side wait for what is missing before them, after these; at
+    /// the latest before [`closed`](Self::closed).
+    ///
+    /// Repetitions are not told. More may come all the same. Data or gaps of a side after its FIN, another
+    /// SYN, and, for an RST, data with which its sender goes on in sequence take it back: if the side ends
+    /// again, this is called again, so that the last call counts.
+    ///
+    /// # Errors
+    /// The sink's own.
+    #[inline]
+    fn ended(
+        &mut self,
+        handle: Self::Handle,
+        connection: &Connection,
+        end: &End,
+    ) -> Result<(), Self::Error> {
+        let _ = (handle, connection, end);
         Ok(())
     }
 

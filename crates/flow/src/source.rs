@@ -1,5 +1,7 @@
 //! Where bytes come from.
 
+use crate::entry::{put_time, take_time};
+use crate::varint::{Reader, Writer};
 use wire::Timestamp;
 
 /// The packet that brought something: every byte and every decision has one.
@@ -41,6 +43,19 @@ impl Source {
     pub(crate) fn again(&self) -> Self {
         let (place, time) = (self.place.0, self.time.again());
         Self { time, place: Place(place) }
+    }
+
+    /// Puts it down.
+    pub(crate) fn put(&self, out: &mut Writer<'_>) {
+        put_time(self.time, 0, out);
+        out.put(self.number());
+        out.put(u64::from(self.file()));
+    }
+
+    /// What was put down.
+    pub(crate) fn take(bytes: &mut Reader<'_>) -> Self {
+        let time = take_time(0, bytes);
+        Self::new(time, bytes.take(), bytes.take() as u32)
     }
 
     /// The packet's number in its file, from 1, as Wireshark counts.

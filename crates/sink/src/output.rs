@@ -7,7 +7,7 @@ use crate::files::FileSink;
 use crate::format::{Format, Formatter, GapStyle};
 use crate::null::NullSink;
 use crate::os;
-use flow::{Chunk, Conflict, Connection, Gap, Report, Sink};
+use flow::{Chunk, Conflict, Connection, End, Gap, Report, Sink};
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -213,6 +213,10 @@ impl Sink for Output {
         conflict: &Conflict,
     ) -> Result<(), SinkError> {
         hand_on!(self, conflict(handle, connection, conflict))
+    }
+
+    fn ended(&mut self, handle: u32, connection: &Connection, end: &End) -> Result<(), SinkError> {
+        hand_on!(self, ended(handle, connection, end))
     }
 
     fn settled(&mut self, handle: u32, connection: &Connection) -> Result<(), SinkError> {

@@ -5,10 +5,11 @@
 //! foreseen takes room, so that 15 bytes a direction do where the state itself takes 130; what is unusual
 //! takes more, and nothing is lost.
 
-use super::Tcp;
 use super::acks::{Acks, Known};
+use super::ending::WaitingFin;
 use super::position::{self, Mark};
 use super::stream::{Disorder, Stream};
+use super::{Reset, Tcp};
 use crate::varint::{Reader, Writer};
 use std::collections::VecDeque;
 
@@ -17,6 +18,8 @@ const PLAIN_SYN: [u64; 2] = [1, 1 << 1];
 const RESET: [u64; 2] = [1 << 2, 1 << 3];
 const SETTLED: u64 = 1 << 4;
 const SYN_SEEN: u64 = 1 << 5;
+/// The sink was not told of a reset yet. (In no ordinary connection: it would take another byte.)
+const RESET_WAITS: [u64; 2] = [1 << 6, 1 << 7];
 
 impl Tcp {
     /// Can it sleep? Not while it holds bytes.
@@ -29,8 +32,10 @@ impl Tcp {
         let set = |flag: u64, holds: bool| if holds { flag } else { 0 };
         let flags = set(PLAIN_SYN[0], self.plain_syn[0])
             | set(PLAIN_SYN[1], self.plain_syn[1])
-            | set(RESET[0], self.reset[0])
-            | set(RESET[1], self.reset[1])
+            | set(RESET[0], self.reset[0] != Reset::No)
+            | set(RESET[1], self.reset[1] != Reset::No)
+            | set(RESET_WAITS[0], self.reset[0] == Reset::Waits)
+            | set(RESET_WAITS[1], self.reset[1] == Reset::Waits)
             | set(SETTLED, self.settled)
             | set(SYN_SEEN, self.syn_seen());
         out.put(flags);
@@ -48,7 +53,11 @@ impl Tcp {
         let mut tcp = Self {
             streams: [Stream::take(packets, bytes), Stream::take(packets, bytes)],
             plain_syn: PLAIN_SYN.map(has),
-            reset: RESET.map(has),
+            reset: [0, 1].map(|end| match (has(RESET[end]), has(RESET_WAITS[end])) {
+                (false, _) => Reset::No,
+                (true, true) => Reset::Waits,
+                (true, false) => Reset::Told,
+            }),
             settled: has(SETTLED),
             in_order: false,
             packets,
@@ -262,6 +271,7 @@ impl Disorder {
         out.put(self.held_since);
         out.put(self.weak as u64);
         self.snapped.put(near, out);
+        WaitingFin::put(self.fin, out);
         out.put(self.gaps.len() as u64);
         let mut near = near;
         for &(from, to) in self.gaps.iter().rev() {
@@ -274,6 +284,7 @@ impl Disorder {
     fn take(near: u64, bytes: &mut Reader<'_>) -> Self {
         let (held_since, weak) = (bytes.take(), bytes.take() as usize);
         let snapped = Mark::take(near, bytes);
+        let fin = WaitingFin::take(bytes);
         let mut gaps = VecDeque::new();
         let mut near = near;
         for _ in 0..bytes.take() {
@@ -281,14 +292,16 @@ impl Disorder {
             near = bytes.take_near(to);
             gaps.push_front((near, to));
         }
-        Self { held_since, weak, gaps, snapped, ..Self::default() }
+        Self { held_since, weak, gaps, snapped, fin, ..Self::default() }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Source;
     use proptest::prelude::*;
+    use wire::Timestamp;
 
     /// A connection that was put down and taken again, and how many bytes it took.
     fn again(tcp: &Tcp) -> (Tcp, usize) {
@@ -335,6 +348,10 @@ mod tests {
         assert!(len <= 32, "{len} bytes");
     }
 
+    fn reset() -> impl Strategy<Value = Reset> {
+        proptest::sample::select(vec![Reset::No, Reset::Waits, Reset::Told])
+    }
+
     fn mark() -> impl Strategy<Value = Mark> {
         let first = position::first(1000);
         prop_oneof![
@@ -344,13 +361,23 @@ mod tests {
         ]
     }
 
+    fn waiting_fin() -> impl Strategy<Value = WaitingFin> {
+        (any::<u64>(), any::<i64>(), 0..1_000_000_000u32, any::<u64>(), any::<u32>()).prop_map(
+            |(n, secs, nanos, number, file)| {
+                let source = Source::new(Timestamp::fine(secs, nanos), number, file);
+                WaitingFin { n, source }
+            },
+        )
+    }
+
     prop_compose! {
         fn disorder()(
             gaps in proptest::collection::vec(any::<(u64, u64)>(), 0..5),
             (held_since, weak, snapped) in (0..9u64, 0..2usize, mark()),
+            fin in proptest::option::of(waiting_fin()),
         ) -> Box<Disorder> {
             let gaps = gaps.into();
-            Box::new(Disorder { held_since, weak, gaps, snapped, ..Disorder::default() })
+            Box::new(Disorder { held_since, weak, gaps, snapped, fin, ..Disorder::default() })
         }
     }
 
@@ -380,7 +407,8 @@ mod tests {
         #[test]
         fn everything_comes_back(
             streams in [stream(), stream()],
-            (plain_syn, reset, settled) in any::<([bool; 2], [bool; 2], bool)>(),
+            (plain_syn, settled) in any::<([bool; 2], bool)>(),
+            reset in [reset(), reset()],
             packets in 0..9u64,
         ) {
             let mut tcp =

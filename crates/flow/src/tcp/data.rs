@@ -175,7 +175,7 @@ impl Stream {
         let Some((_, piece)) = self.take_first() else { return };
         let fin = self.fin() == Some(after);
         if fin {
-            self.fin = Mark::default();
+            self.forget_fin();
         }
         self.seen = Mark::default();
         let (bytes, source) = (piece.bytes, piece.meta.source);
@@ -231,12 +231,12 @@ impl Stream {
         for far in disorder.far.take_near(at) {
             let now = out.set_now(far.source);
             let payload = Payload { bytes: &far.bytes, len: far.len };
-            let result = self.judge(end, far.at, payload, true, step, out);
+            let mut result = self.judge(end, far.at, payload, true, step, out);
+            if far.fin && result.is_ok() {
+                result = self.note_fin(end, far.at + u64::from(far.len), step.n, out);
+            }
             out.set_now(now);
             result?;
-            if far.fin {
-                self.note_fin(far.at + u64::from(far.len), step.n);
-            }
         }
         Ok(())
     }

@@ -2,13 +2,14 @@
 //!
 //! The rules are numbered as in ARCHITECTURE.md, "Rules of reassembly". In short: sequence numbers
 //! become 64-bit positions at once ([`position`]); a segment finds its connection by its own numbers
-//! ([`route`]); what cannot be delivered yet is held ([`stream`]); and a hole becomes a gap when the
-//! peer's acknowledgements ([`acks`]), the amount of traffic behind it or a limit prove that it will
-//! not be filled. Time proves nothing.
+//! ([`route`]); what cannot be delivered yet is held ([`stream`]), a FIN too ([`ending`]); and a hole
+//! becomes a gap when the peer's acknowledgements ([`acks`]), the amount of traffic behind it or a limit
+//! prove that it will not be filled. Time proves nothing.
 
 mod acks;
 mod asleep;
 mod data;
+mod ending;
 mod far;
 mod next;
 mod opening;
@@ -70,6 +71,17 @@ pub(crate) struct Step {
     pub(crate) far_ahead: usize,
 }
 
+/// Did an end reset the connection?
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Reset {
+    #[default]
+    No,
+    /// It did. The sink is told when nothing else waits.
+    Waits,
+    /// It did, and the sink was told.
+    Told,
+}
+
 /// The two directions of a TCP connection. They are numbered as the ends of the flow key, not as sides.
 #[derive(Debug, Default)]
 pub(crate) struct Tcp {
@@ -77,7 +89,7 @@ pub(crate) struct Tcp {
     /// Which ends sent a SYN without ACK.
     plain_syn: [bool; 2],
     /// Which ends reset the connection.
-    reset: [bool; 2],
+    reset: [Reset; 2],
     settled: bool,
     /// Can segments go the [short way](next)?
     in_order: bool,
@@ -104,7 +116,7 @@ impl Tcp {
 
     /// Did one end reset the connection?
     fn is_reset(&self) -> bool {
-        self.reset != [false; 2]
+        self.reset != [Reset::No; 2]
     }
 
     /// How many segments came.
@@ -173,9 +185,10 @@ impl Tcp {
         }
         // What this packet's acknowledgement releases comes before what the packet carries.
         let occasion = Occasion::Packet(step, step.n);
-        while peer.next_out(1 - from, occasion, out).is_some() {
-            peer.put_out(1 - from, occasion, out)?;
+        while self.next_out(1 - from, occasion, out).is_some() {
+            self.put_out(1 - from, occasion, out)?;
         }
+        let (me, _) = self.ends(from);
         let first = me.place(segment.seq) + u64::from(flags.has(TcpFlags::SYN));
         let next = me.next();
         if !reset && segment.payload.len > 0 {
@@ -184,11 +197,16 @@ impl Tcp {
         let goes_on = me.next() > next;
         if flags.has(TcpFlags::FIN) {
             let len = if reset { 0 } else { segment.payload.len };
-            me.note_fin(first + u64::from(len), step.n);
+            me.note_fin(from, first + u64::from(len), step.n, out)?;
         }
-        // Whoever goes on in sequence did not reset.
-        self.reset[from] = resets || (self.reset[from] && !goes_on);
+        self.reset[from] = match self.reset[from] {
+            Reset::No if resets => Reset::Waits,
+            // Whoever goes on in sequence did not reset.
+            _ if goes_on => Reset::No,
+            known => known,
+        };
         self.release(step, out)?;
+        self.tell_resets(out)?;
         self.settled = self.streams.iter().all(Stream::is_settled);
         self.streams.iter_mut().for_each(Stream::tidy);
         self.note_order();
@@ -197,7 +215,7 @@ impl Tcp {
 
     /// Puts out what packet `step.n` made ready.
     fn release<S: Sink>(&mut self, step: &Step, out: &mut Outlet<'_, S>) -> Result<(), S::Error> {
-        if self.streams.iter().all(Stream::holds_nothing) {
+        if self.streams.iter().all(Stream::awaits_nothing) {
             return Ok(());
         }
         // Directions without a SYN begin together, so that a conversation caught in the middle comes out
@@ -221,12 +239,34 @@ impl Tcp {
         out: &mut Outlet<'_, S>,
     ) -> Result<(), S::Error> {
         loop {
-            let [a, b] = order
-                .map(|end| self.streams[end].next_out(end, occasions[end], out).map(|n| (n, end)));
+            let [a, b] = order.map(|end| self.next_out(end, occasions[end], out).map(|n| (n, end)));
             let Some((_, end)) = a.into_iter().chain(b).min_by_key(|&(n, _)| n) else {
                 return Ok(());
             };
-            self.streams[end].put_out(end, occasions[end], out)?;
+            self.put_out(end, occasions[end], out)?;
+        }
+    }
+
+    /// The number of the packet whose bytes, or whose FIN, can go out next in the direction of `end`.
+    fn next_out<S: Sink>(
+        &mut self,
+        end: usize,
+        occasion: Occasion<'_>,
+        out: &mut Outlet<'_, S>,
+    ) -> Option<u64> {
+        self.fin_due(end).or_else(|| self.streams[end].next_out(end, occasion, out))
+    }
+
+    /// Puts out what [`Self::next_out`] announced.
+    fn put_out<S: Sink>(
+        &mut self,
+        end: usize,
+        occasion: Occasion<'_>,
+        out: &mut Outlet<'_, S>,
+    ) -> Result<(), S::Error> {
+        match self.fin_due(end) {
+            Some(_) => self.streams[end].tell_fin(end, out),
+            None => self.streams[end].put_out(end, occasion, out),
         }
     }
 
@@ -234,10 +274,12 @@ impl Tcp {
     /// is. `false` when nothing is held.
     pub(crate) fn relieve<S: Sink>(&mut self, out: &mut Outlet<'_, S>) -> Result<bool, S::Error> {
         let larger = usize::from(self.streams[1].cost() > self.streams[0].cost());
-        let relieved = self.streams[larger].relieve(larger, out);
+        let relieved = self.streams[larger].relieve(larger, out)?;
+        self.tell_fins(out)?;
+        self.tell_resets(out)?;
         self.settled = self.streams.iter().all(Stream::is_settled);
         self.note_order();
-        relieved
+        Ok(relieved)
     }
 
     /// Nothing is waited for any more: both directions begin, and what is held comes as at the end.
@@ -248,6 +290,7 @@ impl Tcp {
         out: &mut Outlet<'_, S>,
     ) -> Result<(), S::Error> {
         self.put_out_rest(order, out)?;
+        self.tell_resets(out)?;
         self.settled = self.streams.iter().all(Stream::is_settled);
         self.note_order();
         Ok(())
@@ -261,6 +304,7 @@ impl Tcp {
     ) -> Result<(), S::Error> {
         self.put_out_rest(order, out)?;
         order.into_iter().try_for_each(|end| self.streams[end].finish(end, out))?;
+        self.tell_resets(out)?;
         self.settled = self.streams.iter().all(Stream::is_settled);
         Ok(())
     }
@@ -295,7 +339,7 @@ impl Tcp {
         self.plain_syn[from] |= !answers;
         match join {
             Join::Ignored => return,
-            Join::Repeat => self.reset = [false; 2],
+            Join::Repeat => self.reset = [Reset::No; 2],
             Join::Plain | Join::LateSyn => {}
         }
         let reset = segment.flags.has(TcpFlags::RST);

@@ -31,11 +31,11 @@ impl Tcp {
     /// directions all that came was delivered. To be called when anything but [`Self::take_next`] has
     /// changed it.
     pub(super) fn note_order(&mut self) {
-        self.in_order = self.reset == [false; 2] && self.streams.iter().all(Stream::is_in_order);
+        self.in_order = !self.is_reset() && self.streams.iter().all(Stream::is_in_order);
     }
 
-    /// Takes in a segment that [is next](Self::is_next). Its bytes are next in their direction: whoever
-    /// calls this delivers them.
+    /// Takes in a segment that [is next](Self::is_next). Its bytes are next in their direction, and its FIN
+    /// behind them: whoever calls this delivers them and tells of it.
     #[inline]
     pub(crate) fn take_next(&mut self, from: usize, segment: &Segment<'_>) {
         let n = self.packets + 1;
@@ -84,13 +84,21 @@ mod tests {
     use crate::ledger::Ledger;
     use crate::outlet::Outlet;
     use crate::tcp::{Join, Route, Step, is_bare_syn, route};
-    use crate::{Books, Chunk, Connection, Endpoint, FlowKey, Overlap, Side, Sink, Source, Totals};
+    use crate::{
+        Books, Chunk, Connection, End, EndFlag, Endpoint, FlowKey, Overlap, Side, Sink, Source,
+        Totals,
+    };
     use proptest::prelude::*;
     use std::convert::Infallible;
     use wire::Payload;
 
-    /// What came out: who sent it, where it stands, the bytes.
-    type Said = (Side, u64, Vec<u8>);
+    /// What came out.
+    #[derive(PartialEq, Eq, Debug)]
+    enum Said {
+        /// Who sent it, where it stands, the bytes.
+        Data(Side, u64, Vec<u8>),
+        Ended(Side, EndFlag),
+    }
 
     #[derive(Default)]
     struct Recorder(Vec<Said>);
@@ -104,7 +112,12 @@ mod tests {
         }
 
         fn data(&mut self, _: (), _: &Connection, chunk: &Chunk<'_>) -> Result<(), Infallible> {
-            self.0.push((chunk.side, chunk.offset, chunk.bytes.to_vec()));
+            self.0.push(Said::Data(chunk.side, chunk.offset, chunk.bytes.to_vec()));
+            Ok(())
+        }
+
+        fn ended(&mut self, _: (), _: &Connection, end: &End) -> Result<(), Infallible> {
+            self.0.push(Said::Ended(end.side, end.flag));
             Ok(())
         }
     }
@@ -136,10 +149,13 @@ mod tests {
             if self.short && self.tcp.is_next(from, segment) {
                 self.taken += 1;
                 self.tcp.take_next(from, segment);
-                let bytes = segment.payload.bytes;
+                let (side, bytes) = (self.connection.side(from), segment.payload.bytes);
                 if !bytes.is_empty() {
                     let offset = self.ledger.add_chunk(from, bytes.len());
-                    self.said.0.push((self.connection.side(from), offset, bytes.to_vec()));
+                    self.said.0.push(Said::Data(side, offset, bytes.to_vec()));
+                }
+                if segment.flags.has(TcpFlags::FIN) {
+                    self.said.0.push(Said::Ended(side, EndFlag::Fin));
                 }
                 return;
             }

@@ -125,7 +125,10 @@ impl Stream {
         out: &mut Outlet<'_, S>,
     ) -> Result<(), S::Error> {
         match self.known_end() {
-            Some(to) if self.base().is_some() => self.give_up(end, to, out),
+            Some(to) if self.base().is_some() && to > self.next => {
+                self.give_up(end, to, out)?;
+                if self.fin() == Some(to) { self.tell_fin(end, out) } else { Ok(()) }
+            }
             _ => Ok(()),
         }
     }
@@ -175,9 +178,11 @@ impl Stream {
     ) -> Result<(), S::Error> {
         self.next += bytes.len() as u64;
         self.delivered = true;
-        if self.fin().is_some_and(|fin| self.next > fin) {
+        match self.fin() {
             // A FIN that data goes on over was none.
-            self.fin = Mark::default();
+            Some(fin) if self.next > fin => self.forget_fin(),
+            Some(_) => self.await_fin_again(out.now()),
+            None => {}
         }
         out.data(end, bytes, source)
     }

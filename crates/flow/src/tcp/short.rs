@@ -33,7 +33,7 @@ impl Tcp {
     pub(crate) fn short(&self, ledger: &ShortLedger) -> Option<ShortTcp> {
         let ordinary = self.settled
             && self.in_order
-            && self.reset == [false; 2]
+            && !self.is_reset()
             && self.holds_since == 0
             && self.packets == ledger.packets();
         if !ordinary {
@@ -56,7 +56,7 @@ impl Tcp {
                 Stream::from_short(high, ledger.bytes(1), packets),
             ],
             plain_syn: [1, 2].map(|bit| short.plain_syn & bit != 0),
-            reset: [false; 2],
+            reset: Default::default(),
             settled: true,
             in_order: true,
             packets,

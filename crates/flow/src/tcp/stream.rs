@@ -1,6 +1,7 @@
 //! One direction of a TCP connection.
 
 use super::acks::Acks;
+use super::ending::WaitingFin;
 use super::far::FarAhead;
 use super::position::{self, Mark};
 use super::{FAR_AHEAD, LATE_SYN};
@@ -63,6 +64,8 @@ pub(super) struct Disorder {
     pub(super) gaps: VecDeque<(u64, u64)>,
     /// One past the highest byte cut by the snap length.
     pub(super) snapped: Mark,
+    /// The FIN, while the sink was not told of it.
+    pub(super) fin: Option<WaitingFin>,
 }
 
 impl Disorder {
@@ -73,7 +76,10 @@ impl Disorder {
 
     /// Is nothing in it?
     fn is_of_no_use(&self) -> bool {
-        self.is_at_rest() && self.gaps.is_empty() && self.snapped.get().is_none()
+        self.is_at_rest()
+            && self.gaps.is_empty()
+            && self.snapped.get().is_none()
+            && self.fin.is_none()
     }
 }
 
@@ -203,7 +209,7 @@ impl Stream {
             isn = self.place(seq);
         }
         if self.fin().is_some_and(|fin| fin <= isn) {
-            self.fin = Mark::default();
+            self.forget_fin();
         }
         self.isn = Mark::at(isn);
         self.isn_inferred = false;
@@ -221,7 +227,7 @@ impl Stream {
         let start = self.place(ack);
         if self.lowest().is_none_or(|low| low.checked_sub(start).is_some_and(|d| d <= LATE_SYN)) {
             if self.fin().is_some_and(|fin| fin < start) {
-                self.fin = Mark::default();
+                self.forget_fin();
             }
             self.isn = Mark::at(start - 1);
             self.isn_inferred = true;
@@ -248,15 +254,22 @@ impl Stream {
     }
 
     /// A FIN behind the byte before `at`. The lowest one at or above the highest byte seen counts.
-    pub(super) fn note_fin(&mut self, at: u64, n: u64) {
+    pub(super) fn note_fin<S: Sink>(
+        &mut self,
+        end: usize,
+        at: u64,
+        n: u64,
+        out: &mut Outlet<'_, S>,
+    ) -> Result<(), S::Error> {
         let beyond = self.highest().is_some_and(|high| at.saturating_sub(high) > FAR_AHEAD);
         if beyond || self.seen().is_some_and(|seen| at < seen) {
-            return;
+            return Ok(());
         }
-        if self.fin().is_none_or(|fin| at < fin) {
-            self.fin = Mark::at(at);
-            self.acks.bytes_came(at + 1, n, self.next().unwrap_or(0));
+        if self.fin().is_some_and(|fin| at >= fin) {
+            return Ok(());
         }
+        self.acks.bytes_came(at + 1, n, self.next().unwrap_or(0));
+        self.set_fin(end, at, n, out)
     }
 
     /// The highest position that something speaks for.

@@ -1,8 +1,11 @@
 //! What holds in every run, whatever the packets were.
 
+use super::frame::TCP;
 use super::record::{Event, Heard, Played};
-use flow::Engine;
-use flow::{Config, FlowKey, Limit, Overlap, Reason, Report, SHARDS, SideStats, Totals};
+use flow::{
+    Config, EndFlag, Ended, Engine, FlowKey, Limit, Overlap, Reason, Report, SHARDS, SideStats,
+    Totals,
+};
 use std::collections::HashMap;
 
 /// What it costs at least to hold bytes of one packet, beside the bytes.
@@ -12,6 +15,7 @@ const PIECE: usize = 128;
 pub(super) fn check(played: &Played, config: &Config) {
     let reports = lives(&played.heard);
     chunks_and_gaps(&played.heard, &reports, &played.ticks);
+    ends(played, &reports);
     books(played, &reports);
     totals(&played.totals, &reports);
     counts(&played.heard, &reports);
@@ -89,6 +93,53 @@ fn chunks_and_gaps(heard: &[Heard], reports: &[Report], ticks: &[u64]) {
     }
 }
 
+/// FIN and RST are told once, unless they were taken back; and who settled or reset a connection was told.
+fn ends(played: &Played, reports: &[Report]) {
+    // What was told of each side last, since it has sent anything, and when.
+    let mut told: HashMap<(usize, usize, bool), u64> = HashMap::new();
+    let mut were_reset = vec![false; reports.len()];
+    for Heard { connection, at, event } in &played.heard {
+        let (side, flag, source) = match event {
+            Event::Ended { side, flag, source } => (*side, *flag, source),
+            // Whoever goes on has ended nothing.
+            Event::Data { side, .. } => {
+                told.remove(&(*connection, *side, true));
+                told.remove(&(*connection, *side, false));
+                continue;
+            }
+            Event::Gap { side, .. } => {
+                told.remove(&(*connection, *side, true));
+                continue;
+            }
+            Event::Settled => {
+                let both = [0, 1].map(|side| told.contains_key(&(*connection, side, true)));
+                assert!(both[0] && (both[1] || is_alone(&reports[*connection])), "no FIN was told");
+                continue;
+            }
+            _ => continue,
+        };
+        assert_eq!(reports[*connection].protocol, TCP, "only TCP ends");
+        assert!(source.number() > 0 && source.number() <= *at && source.file() == 1, "no source");
+        were_reset[*connection] |= flag == EndFlag::Rst;
+        let before = told.insert((*connection, side, flag == EndFlag::Fin), *at);
+        let opened_again = |since: u64| played.syns.iter().any(|syn| (since..=*at).contains(syn));
+        assert!(before.is_none_or(opened_again), "{flag:?} was told twice");
+    }
+    for (connection, report) in reports.iter().enumerate() {
+        let was_told = |side, fin| told.contains_key(&(connection, side, fin));
+        match report.ended {
+            Ended::Fin => assert!(was_told(0, true) && (was_told(1, true) || is_alone(report))),
+            Ended::Rst => assert!(were_reset[connection], "no RST was told"),
+            _ => {}
+        }
+    }
+}
+
+/// Does it talk to itself?
+fn is_alone(report: &Report) -> bool {
+    report.ends[0] == report.ends[1]
+}
+
 /// Rule 13: packets read are packets assigned and packets set aside, and those assigned are those of
 /// the connections.
 fn books(played: &Played, reports: &[Report]) {
@@ -129,7 +180,7 @@ fn counts(heard: &[Heard], reports: &[Report]) {
                 told[*connection][*side].gaps += 1;
             }
             Event::Conflict { side, .. } => told[*connection][*side].conflicting += 1,
-            Event::Opened | Event::Settled | Event::Closed(_) => {}
+            Event::Opened | Event::Ended { .. } | Event::Settled | Event::Closed(_) => {}
         }
     }
     for (told, report) in told.iter().zip(reports) {

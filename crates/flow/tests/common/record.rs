@@ -3,8 +3,8 @@
 use super::talk::{A, B, Packet, Talk, What};
 use super::{frame, invariants};
 use flow::{
-    Began, Books, Census, Chunk, Config, Conflict, Connection, Ended, Endpoint, Engine, Gap, Limit,
-    Reason, Report, Side, SideStats, Sink, Source, Totals,
+    Began, Books, Census, Chunk, Config, Conflict, Connection, End, EndFlag, Ended, Endpoint,
+    Engine, Gap, Limit, Reason, Report, Side, SideStats, Sink, Source, Totals,
 };
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -20,6 +20,7 @@ pub(crate) enum Event {
     Data { side: usize, offset: u64, bytes: Vec<u8>, source: Source },
     Gap { side: usize, offset: u64, len: u64, source: Source },
     Conflict { side: usize, source: Source },
+    Ended { side: usize, flag: EndFlag, source: Source },
     Settled,
     Closed(Box<Report>),
 }
@@ -48,16 +49,25 @@ impl Recorder {
     }
 
     /// The sides must not change once bytes went out.
-    fn check_ends(&mut self, handle: usize, connection: &Connection) {
-        let ends = Side::BOTH.map(|side| connection.end(side));
+    fn check_ends(&mut self, handle: usize, ends: [Endpoint; 2]) {
         if self.ends[handle] == ends {
             return;
         }
         let out = |h: &Heard| matches!(h.event, Event::Data { .. } | Event::Gap { .. });
         let spoken = self.heard.iter().any(|h| h.connection == handle && out(h));
         assert!(!spoken, "sides changed after the first bytes");
+        for heard in self.heard.iter_mut().filter(|heard| heard.connection == handle) {
+            if let Event::Ended { side, .. } = &mut heard.event {
+                *side = 1 - *side;
+            }
+        }
         self.ends[handle] = ends;
     }
+}
+
+/// Side 0's end, then side 1's.
+fn ends(of: &Connection) -> [Endpoint; 2] {
+    Side::BOTH.map(|side| of.end(side))
 }
 
 impl Sink for Recorder {
@@ -68,7 +78,7 @@ impl Sink for Recorder {
         assert_eq!(connection.first().number(), self.at, "opened by the packet that is handled");
         let handle = self.opened;
         self.opened += 1;
-        self.ends.push(Side::BOTH.map(|side| connection.end(side)));
+        self.ends.push(ends(connection));
         self.hear(handle, Event::Opened)?;
         Ok(handle)
     }
@@ -79,14 +89,14 @@ impl Sink for Recorder {
         of: &Connection,
         chunk: &Chunk<'_>,
     ) -> Result<(), Infallible> {
-        self.check_ends(handle, of);
+        self.check_ends(handle, ends(of));
         let &Chunk { side, offset, bytes, source } = chunk;
         let (side, bytes) = (side.index(), bytes.to_vec());
         self.hear(handle, Event::Data { side, offset, bytes, source })
     }
 
     fn gap(&mut self, handle: usize, of: &Connection, gap: &Gap) -> Result<(), Infallible> {
-        self.check_ends(handle, of);
+        self.check_ends(handle, ends(of));
         let &Gap { side, offset, len, source } = gap;
         self.hear(handle, Event::Gap { side: side.index(), offset, len, source })
     }
@@ -101,11 +111,18 @@ impl Sink for Recorder {
         self.hear(handle, Event::Conflict { side: side.index(), source })
     }
 
+    fn ended(&mut self, handle: usize, of: &Connection, end: &End) -> Result<(), Infallible> {
+        self.check_ends(handle, ends(of));
+        let &End { side, flag, source } = end;
+        self.hear(handle, Event::Ended { side: side.index(), flag, source })
+    }
+
     fn settled(&mut self, handle: usize, _: &Connection) -> Result<(), Infallible> {
         self.hear(handle, Event::Settled)
     }
 
     fn closed(&mut self, handle: usize, report: &Report) -> Result<(), Infallible> {
+        self.check_ends(handle, report.ends);
         self.hear(handle, Event::Closed(Box::new(*report)))
     }
 }
@@ -174,9 +191,18 @@ impl Conversation {
         self.heard.iter().filter_map(gap).collect()
     }
 
-    /// Everything in the order in which it came: the packet that was handled (`end` for the end of the
-    /// input), who sent it, and what: `3 A GET`, `end B [7]`.
+    /// All that went out, in the order in which it came: the packet that was handled (`end` for the end of
+    /// the input), who sent it, and what: `3 A GET`, `end B [7]`.
     pub(crate) fn story(&self) -> Vec<String> {
+        self.tell(|event| !matches!(event, Event::Ended { .. }))
+    }
+
+    /// The same with FIN and RST, and the packet that brought them: `4 A FIN of 3`.
+    pub(crate) fn whole_story(&self) -> Vec<String> {
+        self.tell(|_| true)
+    }
+
+    fn tell(&self, of: impl Fn(&Event) -> bool) -> Vec<String> {
         let name = |side: usize| if side == self.side(A) { "A" } else { "B" };
         let when = |at: u64| if at == END { "end".to_string() } else { at.to_string() };
         let line = |heard: &Heard| {
@@ -186,12 +212,28 @@ impl Conversation {
                 }
                 Event::Gap { side, len, .. } => format!("{} [{len}]", name(*side)),
                 Event::Conflict { side, .. } => format!("{} conflict", name(*side)),
+                Event::Ended { side, flag, source } => {
+                    let flag = if *flag == EndFlag::Fin { "FIN" } else { "RST" };
+                    format!("{} {flag} of {}", name(*side), source.number())
+                }
                 Event::Settled => "settled".to_string(),
                 Event::Opened | Event::Closed(_) => return None,
             };
             Some(format!("{} {what}", when(heard.at)))
         };
-        self.heard.iter().filter_map(line).collect()
+        self.heard.iter().filter(|heard| of(&heard.event)).filter_map(line).collect()
+    }
+
+    /// Was an end's FIN told behind everything else of it? `None` where none was told.
+    pub(crate) fn ends_with_fin(&self, end: usize) -> Option<bool> {
+        let of = self.side(end);
+        let fins = self.heard.iter().rev().filter_map(|heard| match &heard.event {
+            Event::Ended { side, flag: EndFlag::Fin, .. } if *side == of => Some(true),
+            Event::Data { side, .. } | Event::Gap { side, .. } if *side == of => Some(false),
+            _ => None,
+        });
+        let fins: Vec<bool> = fins.collect();
+        fins.contains(&true).then(|| fins[0])
     }
 
     /// When the first gap came.
@@ -250,6 +292,8 @@ pub(crate) struct Played {
     pub(crate) packets: u64,
     /// The numbers of what was no packet, but the time.
     pub(crate) ticks: Vec<u64>,
+    /// The numbers of those that may hold a SYN.
+    pub(crate) syns: Vec<u64>,
     /// Of the moment before the end.
     pub(crate) census: Census,
 }
@@ -258,7 +302,7 @@ pub(crate) struct Played {
 pub(crate) fn play(packets: &[Packet], addrs: [IpAddr; 2], config: Config) -> Played {
     let mut engine = Engine::new(config);
     let mut sink = Recorder::default();
-    let (mut most_connections, mut ticks) = (0, Vec::new());
+    let (mut most_connections, mut ticks, mut syns) = (0, Vec::new(), Vec::new());
     for (i, packet) in packets.iter().enumerate() {
         let (secs, nanos) = packet.time;
         let (time, number) = (Timestamp::new(secs, nanos), i as u64 + 1);
@@ -267,6 +311,9 @@ pub(crate) fn play(packets: &[Packet], addrs: [IpAddr; 2], config: Config) -> Pl
             engine.handle_timeout(time, &mut sink).expect("Infallible has no value");
             ticks.push(number);
             continue;
+        }
+        if packet.may_open() {
+            syns.push(number);
         }
         let mut bytes = packet.frame(addrs);
         let link = packet.link();
@@ -289,7 +336,7 @@ pub(crate) fn play(packets: &[Packet], addrs: [IpAddr; 2], config: Config) -> Pl
     let Recorder { heard, .. } = sink;
     let (books, totals) = (engine.books(), engine.totals());
     let packets = (packets.len() - ticks.len()) as u64;
-    let played = Played { heard, books, totals, most_connections, packets, ticks, census };
+    let played = Played { heard, books, totals, most_connections, packets, ticks, syns, census };
     invariants::check(&played, &config);
     played
 }

@@ -96,6 +96,16 @@ impl Packet {
         }
     }
 
+    /// May there be a SYN in it?
+    pub(crate) fn may_open(&self) -> bool {
+        match &self.what {
+            What::Segment { flags, .. } => flags & SYN != 0,
+            What::Datagram(_) | What::Tick => false,
+            What::Aggregate(packets) => packets.iter().any(Self::may_open),
+            What::Frame(_) | What::LinkFragment { .. } => true,
+        }
+    }
+
     /// Of that frame.
     pub(crate) fn link(&self) -> LinkType {
         match &self.what {

@@ -250,6 +250,12 @@ impl Capture {
         self.talk.packets = kept;
     }
 
+    /// Was a FIN of this end captured?
+    pub(crate) fn has_fin(&self, of: usize) -> bool {
+        let mut said = self.talk.packets.iter().map(|packet| self.said(packet));
+        said.any(|said| said.from == of && said.flags & FIN != 0)
+    }
+
     /// What the packets tell of one end's bytes, by the rules and nothing else.
     pub(crate) fn expected(&self, of: usize) -> Expected {
         let all: Vec<Said> = self.talk.packets.iter().map(|packet| self.said(packet)).collect();
@@ -272,7 +278,7 @@ impl Capture {
             None => return Expected::default(),
         };
         // The end: by the FIN, else by the highest of two acknowledgements, else by the last byte.
-        let fin = all.iter().any(|said| said.from == of && said.flags & FIN != 0);
+        let fin = self.has_fin(of);
         let last = highest.unwrap_or(start);
         let most = acks.iter().max().copied().unwrap_or(0);
         let twice = acks.iter().filter(|&&ack| ack > last + 1).count() > 1;

@@ -16,6 +16,10 @@ fn came_out(capture: &Capture) -> Result<[Expected; 2], TestCaseError> {
     let got = capture.talk.run();
     prop_assert_eq!(got.connections.len(), 1, "one connection");
     let only = got.only();
+    for end in [A, B] {
+        let fin = capture.has_fin(end).then_some(true);
+        prop_assert_eq!(only.ends_with_fin(end), fin, "end {} told its FIN last", end);
+    }
     Ok([A, B].map(|end| Expected { bytes: only.bytes(end), gaps: only.gaps(end) }))
 }
 

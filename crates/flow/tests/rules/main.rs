@@ -9,6 +9,7 @@ mod common;
 
 mod datagrams;
 mod ending;
+mod flags;
 mod gaps;
 mod limits;
 mod opening;
