@@ -163,6 +163,48 @@ impl Recording {
         self.push(side, at, What::Finish(finish));
     }
 
+    /// The other end turned out to be side 0.
+    pub(crate) fn swap_sides(&mut self) {
+        for event in &mut self.events {
+            event.side = Side::BOTH[1 - event.side.index()];
+        }
+        self.ends = self.ends.map(|[from, to]| [to, from]);
+    }
+
+    /// All has happened: of each side the last FIN and the last RST stay. A FIN that more bytes of its side follow was
+    /// none; a RST that any bytes follow crossed them, and comes after them.
+    pub(crate) fn settle_finishes(&mut self) {
+        let is_data = |event: &Event| !matches!(event.what, What::Finish(_));
+        let last_data = Side::BOTH
+            .map(|side| self.events.iter().rposition(|event| event.side == side && is_data(event)));
+        let last = |side: Side, finish| {
+            let what = What::Finish(finish);
+            self.events.iter().rposition(|event| event.side == side && event.what == what)
+        };
+        let fins = Side::BOTH
+            .map(|side| last(side, Finish::Fin).filter(|fin| Some(*fin) > last_data[side.index()]));
+        let resets = Side::BOTH.map(|side| last(side, Finish::Rst));
+        let all_data = last_data[0].max(last_data[1]);
+        let mut crossed = Vec::new();
+        let mut n = 0;
+        self.events.retain(|event| {
+            let this = Some(n);
+            n += 1;
+            match event.what {
+                What::Finish(Finish::Fin) => fins.contains(&this),
+                What::Finish(Finish::Rst) if !resets.contains(&this) => false,
+                What::Finish(Finish::Rst) if this < all_data => {
+                    crossed.push(*event);
+                    false
+                }
+                _ => true,
+            }
+        });
+        let after = self.events.last().map_or(0, |event| event.at);
+        self.events
+            .extend(crossed.into_iter().map(|event| Event { at: event.at.max(after), ..event }));
+    }
+
     fn push(&mut self, side: Side, at: i64, what: What) {
         self.events.push(Event { side, at, what });
     }
@@ -251,6 +293,23 @@ mod tests {
         let of = |side, offset, len| Missing { side, offset, len };
         assert_eq!(missing, [of(Side::One, 0, 7), of(Side::Zero, 3, 2)]);
         assert_eq!((recording.len_of(Side::Zero), recording.len_of(Side::One)), (4, 0));
+    }
+
+    #[test]
+    fn the_last_fin_counts_and_a_rst_that_bytes_crossed_comes_after_them() {
+        let mut recording = Recording::new("a", Transport::Tcp);
+        recording.push_finish(Side::Zero, 0, Finish::Fin);
+        recording.push_data(Side::Zero, 1, b"a");
+        recording.push_finish(Side::Zero, 2, Finish::Fin);
+        recording.push_finish(Side::One, 3, Finish::Rst);
+        recording.push_data(Side::One, 4, b"b");
+        recording.push_finish(Side::One, 4, Finish::Fin);
+        recording.push_data(Side::One, 5, b"c");
+        recording.settle_finishes();
+        let told: Vec<_> = recording.events().iter().map(|event| (event.at, event.what)).collect();
+        let data = |start| What::Data { start, len: 1, cut: 0 };
+        let (fin, rst) = (What::Finish(Finish::Fin), What::Finish(Finish::Rst));
+        assert_eq!(told, [(1, data(0)), (2, fin), (4, data(1)), (5, data(2)), (5, rst)]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Recordings out of a capture.
 
-use crate::recording::{Recording, Transport};
-use flow::{Chunk, Connection, Gap, Report, Side, Sink};
+use crate::recording::{Finish, Recording, Transport};
+use flow::{Chunk, Connection, End, EndFlag, Gap, Report, Side, Sink};
 use sink::Names;
 use thiserror::Error;
 use wire::Timestamp;
@@ -103,10 +103,14 @@ impl Tap {
                 *place = entry;
             }
         }
-        match self.entries.get_mut(handle as usize) {
-            Some((Entry::Recorded(kept), _)) => Some(kept),
-            _ => None,
+        let Some((Entry::Recorded(kept), _)) = self.entries.get_mut(handle as usize) else {
+            return None;
+        };
+        if kept.recording.ends() != Some(Side::BOTH.map(|side| connection.end(side))) {
+            // Until there are bytes, the other end may turn out to be the initiator.
+            kept.recording.swap_sides();
         }
+        Some(kept)
     }
 
     fn begin(&mut self, handle: u32, connection: &Connection) -> Entry {
@@ -128,7 +132,7 @@ impl Tap {
         Entry::Recorded(Box::new(Kept { recording, last: 0, cost: 0 }))
     }
 
-    /// Counts what a connection has come to take.
+    /// Counts what a connection has come to take. (Asking is a few additions.)
     fn account(&mut self, handle: u32) -> Result<(), TooMuch> {
         if let Some((Entry::Recorded(kept), _)) = self.entries.get_mut(handle as usize) {
             let cost = kept.recording.cost();
@@ -180,13 +184,25 @@ impl Sink for Tap {
         self.account(handle)
     }
 
+    fn ended(&mut self, handle: u32, connection: &Connection, end: &End) -> Result<(), TooMuch> {
+        if let Some(kept) = self.kept(handle, connection) {
+            let finish = match end.flag {
+                EndFlag::Fin => Finish::Fin,
+                EndFlag::Rst => Finish::Rst,
+            };
+            kept.recording.push_finish(end.side, since(end.source.time, connection), finish);
+        }
+        self.account(handle)
+    }
+
     fn closed(&mut self, handle: u32, report: &Report) -> Result<(), TooMuch> {
         let [from, to] = report.ends;
         let (key, initiator) = flow::FlowKey::new(report.protocol, from, to);
         // It may have said nothing.
         let _ = self.kept(handle, &Connection::new(key, initiator, report.first));
         let Some((entry, _)) = self.entries.get_mut(handle as usize) else { return Ok(()) };
-        if let Entry::Recorded(kept) = std::mem::replace(entry, Entry::Left) {
+        if let Entry::Recorded(mut kept) = std::mem::replace(entry, Entry::Left) {
+            kept.recording.settle_finishes();
             self.recorded.push((u64::from(handle) + 1, kept.recording));
         }
         self.account(handle)
