@@ -8,8 +8,9 @@
 #![cfg(all(unix, feature = "libpcap"))]
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail it by panicking")]
 
+use std::io::{BufRead, BufReader, PipeReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 /// A command of the document and what it is said to print.
 struct Step {
@@ -55,24 +56,57 @@ fn sessions(document: &str) -> Vec<Session> {
     sessions
 }
 
-/// What a shell prints for a command, both streams in one.
-fn run(command: &str, folder: &Path) -> Vec<String> {
+/// A shell that is to run a command, both streams in one.
+fn shell(command: &str, folder: &Path) -> Command {
     let program = Path::new(env!("CARGO_BIN_EXE_pcap2conn"));
     let mut path = program.parent().unwrap().as_os_str().to_owned();
     path.push(":");
     path.push(std::env::var_os("PATH").unwrap_or_default());
-    let output = Command::new("sh")
+    let mut shell = Command::new("sh");
+    shell
         .arg("-c")
         .arg(format!("exec 2>&1\n{command}"))
         .current_dir(folder)
         .env("PATH", path)
         .env("LC_ALL", "C")
         .env("PYTHONDONTWRITEBYTECODE", "1")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
+        .stdin(Stdio::null());
+    shell
+}
+
+/// What a shell prints for a command.
+fn run(command: &str, folder: &Path) -> Vec<String> {
+    let output = shell(command, folder).output().unwrap();
     // A pager of one's own shows no carriage returns, and neither does the document.
     String::from_utf8_lossy(&output.stdout).lines().map(|l| l.replace('\r', "")).collect()
+}
+
+/// A command that goes on beside others.
+struct Beside {
+    child: Child,
+    lines: std::io::Lines<BufReader<PipeReader>>,
+}
+
+impl Beside {
+    fn start(command: &str, folder: &Path) -> Self {
+        let (reader, writer) = std::io::pipe().unwrap();
+        // The shell makes way for the program, so that there is one to be ended.
+        let mut shell = shell(&format!("exec {command}"), folder);
+        let child = shell.stdout(writer).spawn().unwrap();
+        Self { child, lines: BufReader::new(reader).lines() }
+    }
+
+    /// So many lines of what it prints, or all.
+    fn prints(&mut self, lines: usize) -> Vec<String> {
+        self.lines.by_ref().take(lines).map(Result::unwrap).collect()
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 /// Is what was printed what the document says?
@@ -82,7 +116,8 @@ fn matches(expected: &[String], printed: &[String]) -> bool {
         return (0..=printed.len()).any(|from| matches(rest, &printed[from..]));
     }
     let Some((line, further)) = printed.split_first() else { return false };
-    let same = first == line || (first.starts_with("Time:") && line.starts_with("Time:"));
+    let begins = first.strip_suffix("...").is_some_and(|begin| line.starts_with(begin));
+    let same = first == line || begins || (first.starts_with("Time:") && line.starts_with("Time:"));
     same && matches(rest, further)
 }
 
@@ -103,8 +138,15 @@ fn every_session_prints_what_the_document_says() {
             println!("skipped: a session of README.md needs {tool}");
             continue;
         }
+        let mut beside = None;
         for Step { line, command, expected } in session.steps {
-            let printed = run(&command, folder.path());
+            let printed = match (command.strip_suffix(" &"), &mut beside) {
+                (Some(command), _) => {
+                    beside.insert(Beside::start(command, folder.path())).prints(expected.len())
+                }
+                (None, Some(beside)) if command == "wait" => beside.prints(usize::MAX),
+                _ => run(&command, folder.path()),
+            };
             assert!(
                 matches(&expected, &printed),
                 "README.md, line {line}: $ {command}\nsaid:\n{}\nprinted:\n{}",
@@ -152,15 +194,19 @@ fn has_heading(file: &str, anchor: &str) -> bool {
 #[test]
 fn every_option_is_in_the_document() {
     let document = std::fs::read_to_string(project().join("README.md")).unwrap();
-    let help = run("pcap2conn --help", Path::new("."));
+    let help = run("pcap2conn --help; pcap2conn replay --help", Path::new("."));
     let words = help.iter().flat_map(|line| line.split_whitespace());
     let mut options: Vec<&str> = words
         .filter(|word| word.starts_with("--") && word.len() > 2)
-        .map(|word| word.trim_end_matches([',', '.']))
+        .map(|word| word.trim_matches([',', '.', '(', ')', ';']))
         .collect();
+    options.sort_unstable();
     options.dedup();
     assert!(options.len() > 20, "{options:?}");
-    let missing: Vec<_> =
-        options.iter().filter(|option| !document.contains(&format!("| `{option}` |"))).collect();
+    let explains = |option: &&&str| {
+        document.contains(&format!("| `{option}` |"))
+            || document.contains(&format!(", `{option}` |"))
+    };
+    let missing: Vec<_> = options.iter().filter(|option| !explains(option)).collect();
     assert!(missing.is_empty(), "README.md does not explain {missing:?}");
 }
