@@ -58,10 +58,16 @@ impl Pattern {
         self.0.finder.find_iter(bytes).map(|found| found.range()).filter(|range| !range.is_empty())
     }
 
-    /// How often it ends in `bytes`, as [`Walk::ends_at`] counts.
-    pub(crate) fn count_ends(&self, bytes: &[u8]) -> u64 {
+    /// How often it ends in `bytes`, as [`Walk::ends_at`] counts, and how many of them come until the last end.
+    pub(crate) fn count_ends(&self, bytes: &[u8]) -> (u64, usize) {
         let mut walk = Walk::new(self, Anchored::No);
-        bytes.iter().map(|&byte| u64::from(walk.ends_at(byte))).sum()
+        let mut ends = (0, 0);
+        for (len, &byte) in (1..).zip(bytes) {
+            if walk.ends_at(byte) {
+                ends = (ends.0 + 1, len);
+            }
+        }
+        ends
     }
 }
 
@@ -203,10 +209,10 @@ mod tests {
     #[test]
     fn ends_are_counted_byte_by_byte() {
         let count = |pattern: &str, bytes: &[u8]| Pattern::new(pattern).unwrap().count_ends(bytes);
-        assert_eq!(count(r"\r\n", b"HELO a\r\nMAIL\r\n"), 2);
-        assert_eq!(count(r"\r\n", b"HELO a\r"), 0);
-        assert_eq!(count(r"\r\n\r\n", b"GET /\r\nHost: a\r\n\r\nGET"), 1);
-        assert_eq!(count(r"\n\.\r?\n", b"text\n.\n"), 1);
+        assert_eq!(count(r"\r\n", b"HELO a\r\nMAIL\r\n"), (2, 14));
+        assert_eq!(count(r"\r\n", b"HELO a\r"), (0, 0));
+        assert_eq!(count(r"\r\n\r\n", b"GET /\r\nHost: a\r\n\r\nGET"), (1, 18));
+        assert_eq!(count(r"\n\.\r?\n", b"text\n.\n"), (1, 7));
     }
 
     #[test]

@@ -76,6 +76,9 @@ pub(crate) fn rules(args: &Args) -> Result<Rules, String> {
     }
     let default = if rules.tolerates() { Wait::Bytes } else { Wait::Length };
     rules.wait = args.wait.clone().unwrap_or(default);
+    if rules.tolerates() && !matches!(rules.wait, Wait::Bytes) {
+        return Err("masks and what is ignored are for comparing bytes: with --wait bytes".into());
+    }
     Ok(rules)
 }
 

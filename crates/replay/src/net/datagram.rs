@@ -30,14 +30,19 @@ pub(crate) struct Mouth<'a> {
 }
 
 impl Ear<'_> {
-    async fn hear(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    /// Waits for a datagram, which takes the place of the one before.
+    async fn hear(&mut self, datagram: &mut Vec<u8>) -> io::Result<()> {
         match self {
-            Self::Socket(socket) => socket.recv(buffer).await,
+            Self::Socket(socket) => {
+                datagram.resize(MAX_DATAGRAM, 0);
+                let len = socket.recv(datagram).await?;
+                datagram.truncate(len);
+                Ok(())
+            }
             Self::Channel(channel) => match channel.recv().await {
-                Some(datagram) => {
-                    let len = datagram.len().min(buffer.len());
-                    buffer[..len].copy_from_slice(&datagram[..len]);
-                    Ok(len)
+                Some(came) => {
+                    *datagram = came;
+                    Ok(())
                 }
                 None => std::future::pending().await,
             },
@@ -57,7 +62,7 @@ impl Mouth<'_> {
 /// What happened.
 enum Happened {
     Sent(io::Result<usize>),
-    Came(io::Result<usize>),
+    Came(io::Result<()>),
     Time,
     Stop,
 }
@@ -69,7 +74,7 @@ pub(crate) async fn play_datagrams(
     player: &mut Player,
     session: &mut Session,
 ) {
-    let mut buffer = vec![0; MAX_DATAGRAM];
+    let mut heard = Vec::new();
     let mut alarm = pin!(sleep_until(Instant::now()));
     loop {
         let (send, until) = match player.next(session.elapsed()) {
@@ -82,7 +87,7 @@ pub(crate) async fn play_datagrams(
         let happened = tokio::select! {
             biased;
             () = poll_fn(|cx| session.poll_stop(cx)) => Happened::Stop,
-            came = ear.hear(&mut buffer) => Happened::Came(came),
+            came = ear.hear(&mut heard) => Happened::Came(came),
             sent = mouth.say(send.unwrap_or_default()), if send.is_some() => Happened::Sent(sent),
             () = alarm.as_mut() => Happened::Time,
         };
@@ -93,10 +98,9 @@ pub(crate) async fn play_datagrams(
                 let len = bytes.len();
                 player.sent(len, session.elapsed());
             }
-            Happened::Came(Ok(len)) => {
-                let bytes = buffer.get(..len).unwrap_or_default();
-                session.heard(bytes);
-                player.received(bytes, session.elapsed());
+            Happened::Came(Ok(())) => {
+                session.heard(&heard);
+                player.received(&heard, session.elapsed());
             }
             Happened::Sent(Err(error)) | Happened::Came(Err(error)) => match error.kind() {
                 // Nobody listens there.

@@ -35,6 +35,9 @@ const BACKLOG: u32 = 4096;
 /// So many datagrams of one peer wait until they are looked at; more are lost, as on a network.
 const WAITING: usize = 1024;
 
+/// So many peers are played datagrams at once; what others send is lost. Addresses are easily forged.
+const PEERS: usize = 1 << 14;
+
 /// When the process has no descriptor left for another client, it waits for so long.
 const BREATH: Duration = Duration::from_millis(20);
 
@@ -293,6 +296,9 @@ async fn serve_datagrams(
         if let Some(known) = known {
             // Where it waits for too many, this one is lost.
             let _ = known.try_send(datagram.to_vec());
+            continue;
+        }
+        if peers.borrow().len() >= PEERS {
             continue;
         }
         let script = match stage.pick(datagram, true) {

@@ -217,10 +217,12 @@ impl<'a> Writer<'a> {
         match wait {
             Wait::Any | Wait::None => {}
             Wait::Length => hear.push(Piece::Loose(range.clone())),
-            Wait::Regex(pattern) => match pattern.count_ends(bytes) {
-                0 => hear.push(Piece::Loose(range.clone())),
-                ends => hear.push(Piece::Ends(pattern.clone(), ends)),
-            },
+            Wait::Regex(pattern) => {
+                let (ends, until) = pattern.count_ends(bytes);
+                hear.push(Piece::Ends(pattern.clone(), ends));
+                // What follows the last end, as a prompt does, has its length.
+                hear.push(Piece::Loose(range.start + until..range.end));
+            }
             Wait::Bytes => {
                 let any = self.masked(offset, in_turn, bytes.len());
                 let mut from = 0;
@@ -365,8 +367,8 @@ impl Hear {
     fn push(&mut self, piece: Piece) {
         let is_empty = match &piece {
             Piece::Exact(range) | Piece::Loose(range) => range.is_empty(),
-            Piece::Any(len) => *len == 0,
-            Piece::Pattern(..) | Piece::Ends(..) => false,
+            Piece::Any(len) | Piece::Ends(_, len) => *len == 0,
+            Piece::Pattern(..) => false,
         };
         if !is_empty {
             self.pieces.push(piece);

@@ -179,6 +179,24 @@ fn ends_of_turns_are_counted() {
 }
 
 #[test]
+fn what_follows_the_last_end_of_a_turn_belongs_to_it() {
+    let login = recording(
+        Transport::Tcp,
+        &[
+            (One, 0, b"Welcome\nlogin: "),
+            (Zero, 0, b"me\n"),
+            (One, 0, b"password: "),
+            (Zero, 0, b"x\n"),
+        ],
+    );
+    let rules = Table::rules(r"regex:\n", "");
+    let mut client = Table::with(&login, Zero, rules, Pace::default());
+    assert_eq!(client.hears(b"Hello, who are you?\nlogin", secs(0)), []);
+    assert_eq!(client.hears(b": ", secs(0)), [Did::Said(b"me\n".into())]);
+    assert_eq!(client.hears(b"passphrase", secs(0)), [Did::Said(b"x\n".into()), Did::Fin]);
+}
+
+#[test]
 fn anything_is_a_turn_when_it_is_followed_by_silence() {
     let chat = recording(
         Transport::Tcp,
