@@ -29,6 +29,7 @@
 
 mod dump;
 mod hearing;
+mod listener;
 mod net;
 mod outcome;
 mod pattern;

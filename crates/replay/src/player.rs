@@ -1,11 +1,10 @@
 //! One play: what to do next, as what was received and the time have it. It does no I/O and reads no clock.
 
-use crate::hearing::{Heard, Hearing};
-use crate::outcome::{Difference, Divergence, Ending, Outcome, Place, Standstill, Unlike, Waiting};
+use crate::listener::Listener;
+use crate::outcome::{Ending, Outcome, Place, Standstill, Waiting};
 use crate::recording::{Finish, Transport};
 use crate::rules::Wait;
 use crate::script::{Act, Hear, Part, Script, Step};
-use flow::Side;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,12 +59,6 @@ pub enum Next<'a> {
     Over,
 }
 
-/// After a turn that a pattern ends which could go on, or where anything is a turn, nothing has to come for so long.
-const QUIET: Duration = Duration::from_millis(100);
-
-/// So many bytes after the recording's end are read, to see whether the peer closes.
-const MAX_SURPLUS: usize = 1 << 20;
-
 /// Zero bytes for those that were not captured.
 static ZEROS: [u8; 1 << 14] = [0; 1 << 14];
 
@@ -78,63 +71,44 @@ pub struct Player {
     at: usize,
     part: usize,
     said: u64,
-    /// The step that is heard next: the peer may be ahead of us.
-    hear: usize,
-    hearing: Hearing,
-    /// What came and belongs to no turn yet.
-    waiting: Vec<u8>,
-    /// What the peer sent that comes back in what we say.
-    slots: Vec<Vec<u8>>,
+    /// What the peer says, and how far it is.
+    listener: Listener,
     /// A datagram that is put together.
     datagram: Vec<u8>,
     /// When the step became the next, and which time of the recording that is.
     entered: Duration,
     anchor: (Duration, i64),
-    /// When something was sent last, and came.
+    /// When something was sent last.
     progress: Duration,
-    came: Duration,
-    /// Did something come since the peer's last turn was over? Where anything is one.
-    news: bool,
     peer: Option<PeerEnd>,
     finished: bool,
     ending: Option<Ending>,
     sent: u64,
     received: u64,
-    differs: Option<u64>,
     now: Duration,
 }
 
 impl Player {
     /// A play that begins now, at time 0.
     pub fn new(script: Arc<Script>, pace: Pace) -> Self {
-        let slots = script.slots().iter().map(|_| Vec::new()).collect();
-        let mut player = Self {
+        Self {
+            listener: Listener::new(&script),
             script,
             pace,
             at: 0,
             part: 0,
             said: 0,
-            hear: 0,
-            hearing: Hearing::default(),
-            waiting: Vec::new(),
-            slots,
             datagram: Vec::new(),
             entered: Duration::ZERO,
             anchor: (Duration::ZERO, 0),
             progress: Duration::ZERO,
-            came: Duration::ZERO,
-            news: false,
             peer: None,
             finished: false,
             ending: None,
             sent: 0,
             received: 0,
-            differs: None,
             now: Duration::ZERO,
-        };
-        player.find_heard(0);
-        player.listen();
-        player
+        }
     }
 
     /// What is played.
@@ -160,7 +134,7 @@ impl Player {
             turns: turn.unwrap_or(self.script.turns()),
             sent: self.sent,
             received: self.received,
-            differs: self.differs,
+            differs: self.listener.differs(),
             took: self.now,
         }
     }
@@ -176,7 +150,7 @@ impl Player {
         if let Some(step) = script.steps().get(self.at) {
             let at = self.place(step);
             let waiting = match &step.act {
-                Act::Hear(hear) => Waiting::Turn { come: self.hearing.taken(), of: hear.len },
+                Act::Hear(hear) => Waiting::Turn { come: self.listener.taken(), of: hear.len },
                 Act::HearFinish => Waiting::End,
                 Act::Say(_) | Act::Finish(_) => Waiting::Room,
             };
@@ -195,7 +169,7 @@ impl Player {
             }
         };
         match todo {
-            Todo::Send => Next::Send { bytes: self.to_send(), until: self.send_until() },
+            Todo::Send(until) => Next::Send { bytes: self.to_send(), until },
             Todo::Wait(until) => Next::Wait(until),
             Todo::Fin => Next::Fin,
             Todo::Rst => Next::Rst,
@@ -258,7 +232,8 @@ impl Player {
             self.end(Ending::PeerClosed { at: self.place(step), reset: true });
             return None;
         }
-        if self.send_until().is_some_and(|until| self.now >= until) {
+        let until = self.send_until(self.due(step));
+        if until.is_some_and(|until| self.now >= until) {
             let at = self.place(step);
             self.end(Ending::TimedOut(Standstill { at, waiting: Waiting::Room }));
             return None;
@@ -266,9 +241,9 @@ impl Player {
         match self.script.recording().transport() {
             Transport::Udp => {
                 self.assemble(parts);
-                Some(Todo::Send)
+                Some(Todo::Send(until))
             }
-            Transport::Tcp if self.part < parts.len() => Some(Todo::Send),
+            Transport::Tcp if self.part < parts.len() => Some(Todo::Send(until)),
             Transport::Tcp => {
                 self.pass();
                 None
@@ -276,8 +251,9 @@ impl Player {
         }
     }
 
-    fn send_until(&self) -> Option<Duration> {
-        Some(self.progress.max(self.entered).saturating_add(self.pace.timeout?))
+    /// Until when the peer may take nothing of what is due then.
+    fn send_until(&self, due: Duration) -> Option<Duration> {
+        Some(due.max(self.progress).max(self.entered).saturating_add(self.pace.timeout?))
     }
 
     /// Puts a datagram together.
@@ -291,7 +267,7 @@ impl Player {
                     self.datagram.resize(self.datagram.len() + len, 0);
                 }
                 _ => {
-                    let bytes = part_bytes(&self.script, &self.slots, part, 0);
+                    let bytes = part_bytes(&self.script, self.listener.slots(), part, 0);
                     self.datagram.extend_from_slice(bytes);
                 }
             }
@@ -303,9 +279,9 @@ impl Player {
         match self.script.steps().get(self.at) {
             Some(Step { act: Act::Say(parts), .. }) => match self.script.recording().transport() {
                 Transport::Udp => &self.datagram,
-                Transport::Tcp => parts
-                    .get(self.part)
-                    .map_or(&[], |part| part_bytes(&self.script, &self.slots, part, self.said)),
+                Transport::Tcp => parts.get(self.part).map_or(&[], |part| {
+                    part_bytes(&self.script, self.listener.slots(), part, self.said)
+                }),
             },
             _ => &[],
         }
@@ -346,13 +322,15 @@ impl Player {
             self.pass();
             return None;
         }
-        if let Some(until) = self.quiet_until(hear) {
+        if let Some(until) = self.listener.quiet_until(&self.script, self.at) {
             if self.now < until && self.peer.is_none() {
                 return Some(Some(until));
             }
-            self.take_quiet(hear);
+            if let Some(divergence) = self.listener.take_quiet(&self.script) {
+                self.end(Ending::Diverged(divergence));
+            }
         }
-        if self.hear > self.at {
+        if self.listener.is_past(self.at) {
             self.pass();
             self.anchor(step.at);
             return None;
@@ -367,36 +345,11 @@ impl Player {
         }
         let until = self.deadline(self.due(step));
         if until.is_some_and(|until| self.now >= until) {
-            let waiting = Waiting::Turn { come: self.hearing.taken(), of: hear.len };
+            let waiting = Waiting::Turn { come: self.listener.taken(), of: hear.len };
             self.end(Ending::TimedOut(Standstill { at, waiting }));
             return None;
         }
         Some(until)
-    }
-
-    /// When it is clear that the peer's turn is over, if its silence makes it so.
-    fn quiet_until(&mut self, hear: &Hear) -> Option<Duration> {
-        let depends = self.hear == self.at
-            && match self.script.rules().wait {
-                Wait::Any => self.news,
-                _ => self.hearing.may_rest(hear),
-            };
-        depends.then(|| self.came.saturating_add(QUIET))
-    }
-
-    /// The peer was silent for long enough, or has ended.
-    fn take_quiet(&mut self, hear: &Hear) {
-        if matches!(self.script.rules().wait, Wait::Any) {
-            self.news = false;
-            self.next_heard();
-            return;
-        }
-        let (taken, heard) = self.hearing.rest(hear, &self.waiting, &mut self.slots);
-        self.waiting.drain(..taken.min(self.waiting.len()));
-        if heard == Heard::Whole {
-            self.next_heard();
-            self.listen();
-        }
     }
 
     /// The peer's end: until when to wait for it.
@@ -430,11 +383,11 @@ impl Player {
 
     /// All is said and heard: the peer may close, and must not say more.
     fn drain(&mut self) -> Option<Todo> {
-        if !self.waiting.is_empty() {
-            self.end_with_surplus();
+        if let Some(divergence) = self.listener.surplus(&self.script) {
+            self.end(Ending::Diverged(divergence));
             return None;
         }
-        let until = self.entered.max(self.came).saturating_add(self.pace.linger);
+        let until = self.entered.max(self.listener.came()).saturating_add(self.pace.linger);
         let until = until.min(self.deadline(Duration::ZERO).unwrap_or(Duration::MAX));
         let is_over = self.peer.is_some()
             || self.script.recording().transport() == Transport::Udp
@@ -446,59 +399,24 @@ impl Player {
         Some(Todo::Wait(Some(until)))
     }
 
-    fn end_with_surplus(&mut self) {
-        let side = self.peer_side();
-        let offset = self.received.saturating_sub(self.waiting.len() as u64);
-        let at = Place { side, turn: self.script.turns() + 1, offset };
-        let received = self.waiting.iter().take(SHOWN_SURPLUS).copied().collect();
-        let difference = Difference {
-            unlike: Unlike::Surplus,
-            in_turn: 0,
-            before: Vec::new(),
-            expected: Vec::new(),
-            received,
-        };
-        self.end(Ending::Diverged(Divergence { at, difference }));
-    }
-
-    fn peer_side(&self) -> Side {
-        Side::BOTH[1 - self.script.side().index()]
-    }
-
     /// Where a step stands; in a turn of the peer what has come counts.
     fn place(&self, step: &Step) -> Place {
         let (side, come) = match step.act {
             Act::Say(_) | Act::Finish(_) => (self.script.side(), self.said),
-            Act::Hear(_) => (self.peer_side(), self.hearing.taken()),
-            Act::HearFinish => (self.peer_side(), 0),
+            Act::Hear(_) => (self.script.peer(), self.listener.taken()),
+            Act::HearFinish => (self.script.peer(), 0),
         };
         Place { side, turn: step.turn, offset: step.offset.saturating_add(come) }
     }
 
     /// Something came: bytes of a stream, or a datagram.
     pub fn received(&mut self, bytes: &[u8], now: Duration) {
-        (self.now, self.came) = (now, now);
+        self.now = now;
         self.received += bytes.len() as u64;
-        if self.ending.is_some() {
-            return;
-        }
-        let script = self.script.clone();
-        let is_datagram = script.recording().transport() == Transport::Udp;
-        match (&script.rules().wait, self.heard_now(&script)) {
-            (Wait::Any | Wait::None, hear) => {
-                self.news = true;
-                if let Some((_, hear)) = hear {
-                    self.hearing.accept(hear, bytes, &mut self.slots);
-                    if is_datagram {
-                        self.next_heard();
-                    }
-                }
-            }
-            (_, hear) if is_datagram => self.take_datagram(hear, bytes),
-            _ => {
-                self.waiting.extend_from_slice(bytes);
-                self.listen();
-            }
+        if self.ending.is_none()
+            && let Some(divergence) = self.listener.take(&self.script, bytes, now)
+        {
+            self.end(Ending::Diverged(divergence));
         }
     }
 
@@ -507,101 +425,14 @@ impl Player {
         self.now = now;
         self.peer = Some(how);
     }
-
-    /// The turn that is heard now.
-    fn heard_now<'a>(&self, script: &'a Script) -> Option<(&'a Step, &'a Hear)> {
-        let step = script.steps().get(self.hear)?;
-        match &step.act {
-            Act::Hear(hear) => Some((step, hear)),
-            _ => None,
-        }
-    }
-
-    /// Goes on to the next turn of the peer.
-    fn next_heard(&mut self) {
-        if let Some(step) = self.script.steps().get(self.hear)
-            && let Some(differs) = self.hearing.differs()
-        {
-            self.differs.get_or_insert(step.offset.saturating_add(differs));
-        }
-        self.hearing = Hearing::default();
-        self.find_heard(self.hear + 1);
-    }
-
-    fn find_heard(&mut self, from: usize) {
-        let rest = self.script.steps().get(from..).unwrap_or_default();
-        let next = rest.iter().position(|step| matches!(step.act, Act::Hear(_)));
-        self.hear = next.map_or(self.script.steps().len(), |next| from + next);
-    }
-
-    /// Takes what came into the turns it belongs to.
-    fn listen(&mut self) {
-        let script = self.script.clone();
-        if matches!(script.rules().wait, Wait::Any | Wait::None) {
-            return;
-        }
-        let mut at = 0;
-        while let Some((step, hear)) = self.heard_now(&script) {
-            let rest = self.waiting.get(at..).unwrap_or_default();
-            let (taken, heard) = self.hearing.take(&script, hear, rest, &mut self.slots);
-            at += taken;
-            match heard {
-                Heard::More => break,
-                Heard::Whole => self.next_heard(),
-                Heard::Differs(difference) => {
-                    self.diverge(step, difference);
-                    break;
-                }
-            }
-        }
-        self.waiting.drain(..at.min(self.waiting.len()));
-        if self.heard_now(&script).is_none() && self.waiting.len() > MAX_SURPLUS {
-            self.end_with_surplus();
-        }
-    }
-
-    fn take_datagram(&mut self, hear: Option<(&Step, &Hear)>, bytes: &[u8]) {
-        let Some((step, hear)) = hear else {
-            self.waiting = bytes.to_vec();
-            self.end_with_surplus();
-            return;
-        };
-        let script = self.script.clone();
-        let (mut taken, mut heard) = self.hearing.take(&script, hear, bytes, &mut self.slots);
-        let rest = bytes.get(taken..).unwrap_or_default();
-        if heard == Heard::More {
-            let (more, now) = self.hearing.rest(hear, rest, &mut self.slots);
-            taken += more;
-            heard = now;
-        }
-        let any_length = matches!(script.rules().wait, Wait::Regex(_));
-        match heard {
-            Heard::Whole if taken == bytes.len() || any_length => self.next_heard(),
-            Heard::Differs(difference) => self.diverge(step, difference),
-            Heard::Whole | Heard::More => {
-                let beyond = bytes.get(taken..).unwrap_or_default();
-                let difference = self.hearing.other_length(hear, &script, beyond);
-                self.diverge(step, difference);
-            }
-        }
-    }
-
-    fn diverge(&mut self, step: &Step, difference: Difference) {
-        let offset = step.offset.saturating_add(difference.in_turn);
-        let at = Place { side: self.peer_side(), turn: step.turn, offset };
-        self.end(Ending::Diverged(Divergence { at, difference }));
-    }
 }
 
 /// No datagram is larger.
 const MAX_DATAGRAM: usize = 65_535;
 
-/// So much of what came after all that was recorded is shown.
-const SHOWN_SURPLUS: usize = 48;
-
 /// What is to be done, without what it needs.
 enum Todo {
-    Send,
+    Send(Option<Duration>),
     Wait(Option<Duration>),
     Fin,
     Rst,

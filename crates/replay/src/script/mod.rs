@@ -148,6 +148,11 @@ impl Script {
         self.side
     }
 
+    /// The other one.
+    pub(crate) fn peer(&self) -> Side {
+        Side::BOTH[1 - self.side.index()]
+    }
+
     /// How many turns there are, of both sides.
     pub fn turns(&self) -> u64 {
         self.turns

@@ -36,6 +36,12 @@ fn a_push_comes_unasked_at_its_time() {
     assert_eq!(server.does(secs(2)), []);
     assert_eq!(server.does(secs(3)), [Did::Said(b"tick".into())]);
     assert_eq!(server.does(secs(6)), [Did::Said(b"tick".into()), Did::Fin]);
+    // A push may come later than any timeout.
+    let late = recording(Transport::Tcp, &[(One, 500, b"tick"), (One, 1000, b"tick")]);
+    let mut server = Table::of(&late, One);
+    assert_eq!(server.does(secs(499)), []);
+    assert_eq!(server.does(secs(500)), [Did::Said(b"tick".into())]);
+    assert_eq!(server.does(secs(1000)), [Did::Said(b"tick".into()), Did::Fin]);
     let twice = Pace { speed: Some(2.0), ..Pace::default() };
     let mut server = Table::with(&ticks, One, Rules::default(), twice);
     assert_eq!(server.does(Duration::from_millis(500)), [Did::Said(b"tick".into())]);
