@@ -2,11 +2,12 @@
 
 use crate::outcome::{Difference, Unlike};
 use crate::pattern::{Decision, Pattern, Walk};
-use crate::script::{Hear, Piece, Script};
+use crate::script::{Carry, Hear, Piece, Script};
 use regex_automata::Anchored;
 use std::ops::Range;
 
-/// What a pattern may look at while it is not decided how much of it matches.
+/// What a pattern may look at while it is not decided how much of it matches; and so much of a turn is kept for what
+/// comes back.
 const MAX_HELD: usize = 1 << 20;
 
 /// So many bytes are shown before the first that differs, and so many from there on.
@@ -28,6 +29,8 @@ pub(crate) struct Hearing {
     walk: Option<Box<Walk>>,
     /// Where in the turn the first byte stood that was another one, though it may be.
     differs: Option<u64>,
+    /// What came of a turn that has something which comes back in what we say.
+    kept: Vec<u8>,
 }
 
 /// What is known of the peer's turn.
@@ -226,10 +229,26 @@ impl Hearing {
                 slot.extend_from_slice(part);
             }
         }
+        if !hear.carries.is_empty() {
+            let room = MAX_HELD.saturating_sub(self.kept.len());
+            self.kept.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+        }
         self.taken = self.taken.saturating_add(bytes.len() as u64);
         let last = bytes.get(bytes.len().saturating_sub(SHOWN_BEFORE)..).unwrap_or_default();
         self.latest.extend_from_slice(last);
         self.latest.drain(..self.latest.len().saturating_sub(SHOWN_BEFORE));
+    }
+
+    /// The turn is over: what of it comes back in what we say.
+    pub(crate) fn carry(&self, hear: &Hear, slots: &mut [Vec<u8>]) {
+        for Carry { pattern, nth, slot } in &hear.carries {
+            if let Some(Some(group)) = pattern.groups(&self.kept).nth(*nth)
+                && let Some(bytes) = self.kept.get(group)
+                && let Some(slot) = slots.get_mut(*slot)
+            {
+                *slot = bytes.to_vec();
+            }
+        }
     }
 
     /// What differs here.

@@ -119,10 +119,11 @@ impl Listener {
 
     /// Goes on to the next turn.
     fn next_turn(&mut self, script: &Script) {
-        if let Some(step) = script.steps().get(self.at)
-            && let Some(differs) = self.hearing.differs()
-        {
-            self.differs.get_or_insert(step.offset.saturating_add(differs));
+        if let Some((step, hear)) = self.turn(script) {
+            self.hearing.carry(hear, &mut self.slots);
+            if let Some(differs) = self.hearing.differs() {
+                self.differs.get_or_insert(step.offset.saturating_add(differs));
+            }
         }
         self.hearing = Hearing::default();
         self.find_turn(script, self.at + 1);

@@ -45,6 +45,18 @@ impl Pattern {
         Ok(Self(Arc::new(Compiled { text: text.into(), finder, machine })))
     }
 
+    /// Compiles one that has a group.
+    ///
+    /// # Errors
+    /// It is wrong, too large, or has none.
+    pub fn with_group(text: &str) -> Result<Self, RuleError> {
+        let pattern = Self::new(text)?;
+        match pattern.0.finder.captures_len() {
+            0 | 1 => Err(RuleError::NoGroup(shown(text))),
+            _ => Ok(pattern),
+        }
+    }
+
     /// As it was typed.
     pub fn text(&self) -> &str {
         &self.0.text
@@ -56,6 +68,15 @@ impl Pattern {
         bytes: &'a [u8],
     ) -> impl Iterator<Item = Range<usize>> + 'a {
         self.0.finder.find_iter(bytes).map(|found| found.range()).filter(|range| !range.is_empty())
+    }
+
+    /// Where the first group of each match stands in `bytes`; `None` where it is not part of the match.
+    pub(crate) fn groups<'a>(
+        &'a self,
+        bytes: &'a [u8],
+    ) -> impl Iterator<Item = Option<Range<usize>>> + 'a {
+        let matches = self.0.finder.captures_iter(bytes);
+        matches.map(|found| found.get_group(1).map(|group| group.range()))
     }
 
     /// How often it ends in `bytes`, as [`Walk::ends_at`] counts, and how many of them come until the last end.
@@ -219,6 +240,14 @@ mod tests {
     fn matches_are_found_and_empty_ones_are_none() {
         let pattern = Pattern::new("[0-9]*").unwrap();
         assert_eq!(pattern.find_all(b"a12b3").collect::<Vec<_>>(), [1..3, 4..5]);
+    }
+
+    #[test]
+    fn groups_are_found() {
+        let pattern = Pattern::with_group("id=([0-9]+)|none").unwrap();
+        let found: Vec<_> = pattern.groups(b"id=12; none; id=3").collect();
+        assert_eq!(found, [Some(3..5), None, Some(16..17)]);
+        assert!(Pattern::with_group("id=(?:[0-9]+)").is_err());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::listener::Listener;
 use crate::outcome::{Ending, Outcome, Place, Standstill, Waiting};
 use crate::recording::{Finish, Transport};
 use crate::rules::Wait;
-use crate::script::{Act, Hear, Part, Script, Step};
+use crate::script::{Act, Hear, Part, Script, Slot, Step};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -296,7 +296,10 @@ impl Player {
         let Some(Step { act: Act::Say(parts), .. }) = script.steps().get(self.at) else { return };
         if script.recording().transport() == Transport::Udp {
             self.pass();
-        } else if parts.get(self.part).is_none_or(|part| self.said >= len_of(part)) {
+        } else if parts
+            .get(self.part)
+            .is_none_or(|part| self.said >= len_of(&script, self.listener.slots(), part))
+        {
             (self.part, self.said) = (self.part + 1, 0);
             if self.part >= parts.len() {
                 self.pass();
@@ -442,25 +445,34 @@ enum Todo {
 /// Bytes of a part, from `said` on; some of them where they are many.
 fn part_bytes<'a>(script: &'a Script, slots: &'a [Vec<u8>], part: &Part, said: u64) -> &'a [u8] {
     let all = match part {
-        Part::Recorded(range) => script.recording().bytes().get(range.clone()),
         Part::Zeros(len) => {
             let left = usize::try_from(len.saturating_sub(said)).unwrap_or(usize::MAX);
             return ZEROS.get(..left).unwrap_or(&ZEROS);
         }
-        Part::Heard(slot, range) => match slots.get(*slot) {
+        Part::Recorded(range) => script.recording().bytes().get(range.clone()).unwrap_or_default(),
+        Part::Heard(slot, range) => heard(script, slots, *slot).unwrap_or_else(|| {
             // What the peer did not say is as recorded.
-            Some(heard) if heard.len() == range.len() => Some(&**heard),
-            _ => script.recording().bytes().get(range.clone()),
-        },
+            script.recording().bytes().get(range.clone()).unwrap_or_default()
+        }),
     };
     let said = usize::try_from(said).unwrap_or(usize::MAX);
-    all.unwrap_or_default().get(said..).unwrap_or_default()
+    all.get(said..).unwrap_or_default()
+}
+
+/// What the peer said that comes back.
+fn heard<'a>(script: &Script, slots: &'a [Vec<u8>], slot: usize) -> Option<&'a [u8]> {
+    let heard = slots.get(slot)?;
+    let is_there = match script.slots().get(slot)? {
+        Slot::Place(len) => heard.len() == *len,
+        Slot::Group => !heard.is_empty(),
+    };
+    is_there.then_some(heard)
 }
 
 /// How many bytes a part has.
-fn len_of(part: &Part) -> u64 {
+fn len_of(script: &Script, slots: &[Vec<u8>], part: &Part) -> u64 {
     match part {
-        Part::Recorded(range) | Part::Heard(_, range) => range.len() as u64,
         Part::Zeros(len) => *len,
+        Part::Recorded(_) | Part::Heard(..) => part_bytes(script, slots, part, 0).len() as u64,
     }
 }

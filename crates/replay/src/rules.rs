@@ -49,8 +49,10 @@ pub struct Rules {
     pub masks: Vec<Mask>,
     /// What may differ, as long as it looks the same.
     pub ignores: Vec<Pattern>,
-    /// What we say back to it.
+    /// What we say back to it, by its place.
     pub echoes: Vec<Echo>,
+    /// What we say back to it wherever it stands: what the first group of a pattern matches.
+    pub carries: Vec<Pattern>,
 }
 
 /// Why a rule is none.
@@ -65,8 +67,13 @@ pub enum RuleError {
     /// A regular expression is wrong.
     #[error("regular expression '{0}': {1}")]
     Pattern(String, String),
+    /// A regular expression has no group.
+    #[error(
+        "regular expression '{0}': what is to be carried stands in a group, as in 'id=([0-9]+)'"
+    )]
+    NoGroup(String),
     /// A line of a file of rules is not understood.
-    #[error("line {0}: '{1}' is no rule: mask PLACE, ignore REGEX, or echo PLACE")]
+    #[error("line {0}: '{1}' is no rule: mask PLACE, ignore REGEX, echo PLACE, or carry REGEX")]
     Line(usize, String),
     /// A line of a file of rules is wrong.
     #[error("line {0}: {1}")]
@@ -155,7 +162,7 @@ pub(crate) fn overlap(range: Range<u64>, from: u64, len: u64) -> Option<Range<u6
 }
 
 impl Rules {
-    /// Reads lines of rules: `mask PLACE`, `ignore REGEX`, `echo PLACE`; `#` begins a comment line.
+    /// Reads lines of rules: `mask PLACE`, `ignore REGEX`, `echo PLACE`, `carry REGEX`; `#` begins a comment line.
     ///
     /// # Errors
     /// A line is none of them.
@@ -176,6 +183,9 @@ impl Rules {
             Some(("echo", place)) => self.echoes.push(place.trim().parse().map_err(in_line)?),
             Some(("ignore", regex)) => {
                 self.ignores.push(Pattern::new(regex.trim_start()).map_err(in_line)?);
+            }
+            Some(("carry", regex)) => {
+                self.carries.push(Pattern::with_group(regex.trim_start()).map_err(in_line)?);
             }
             _ => return Err(RuleError::Line(number, shown(line))),
         }
@@ -214,9 +224,10 @@ mod tests {
         let wrong = |text: &str| Rules::default().read(text).unwrap_err().to_string();
         assert_eq!(
             wrong("mask 1:1\nmusk 1:1\n"),
-            "line 2: 'musk 1:1' is no rule: mask PLACE, ignore REGEX, or echo PLACE"
+            "line 2: 'musk 1:1' is no rule: mask PLACE, ignore REGEX, echo PLACE, or carry REGEX"
         );
         assert!(wrong("mask 1").starts_with("line 1: '1' is no place"), "{}", wrong("mask 1"));
+        assert!(wrong("carry id=[0-9]+").starts_with("line 1: regular expression 'id=[0-9]+': "));
         assert!(wrong("ignore (").starts_with("line 1: regular expression '('"));
     }
 

@@ -101,7 +101,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "OFFSET:LEN", help_heading = TURNS)]
     pub(crate) echo: Vec<Echo>,
 
-    /// A file of such rules, one a line: mask OFFSET:LEN, ignore REGEX, echo OFFSET:LEN
+    /// What the group of this regular expression matched in the peer's turn comes back in ours, wherever we said the
+    /// same in the recording: session ids, as 'sid=([0-9a-f]+)'. What matches may differ, as with --ignore
+    #[arg(long, value_name = "REGEX", value_parser = pattern_with_group, help_heading = TURNS)]
+    pub(crate) carry: Vec<Pattern>,
+
+    /// A file of such rules, one a line: mask OFFSET:LEN, ignore REGEX, echo OFFSET:LEN, carry REGEX
     #[arg(long, value_name = "FILE", help_heading = TURNS)]
     pub(crate) rules: Vec<PathBuf>,
 
@@ -224,6 +229,10 @@ pub(crate) enum Report {
     Text,
     /// JSON lines.
     Json,
+}
+
+fn pattern_with_group(text: &str) -> Result<Pattern, String> {
+    Pattern::with_group(text).map_err(|error| error.to_string())
 }
 
 fn pattern(text: &str) -> Result<Pattern, String> {

@@ -68,6 +68,7 @@ pub(crate) fn rules(args: &Args) -> Result<Rules, String> {
         masks: args.mask.clone(),
         ignores: args.ignore.clone(),
         echoes: args.echo.clone(),
+        carries: args.carry.clone(),
     };
     for path in &args.rules {
         let text = std::fs::read_to_string(path)

@@ -36,8 +36,8 @@ pub struct Script {
     rules: Arc<Rules>,
     side: Side,
     steps: Vec<Step>,
-    /// How long what the peer sends back in each slot is.
-    slots: Vec<usize>,
+    /// What the peer sends that comes back in what we say.
+    slots: Vec<Slot>,
     /// How many turns there are, of both sides.
     turns: u64,
     /// The step after the last in which we say something.
@@ -57,6 +57,15 @@ pub(crate) struct Step {
     /// Where it begins in what its side sent, missing bytes counted.
     pub(crate) offset: u64,
     pub(crate) act: Act,
+}
+
+/// Something that the peer sends and that comes back in what we say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Slot {
+    /// So many bytes at a place.
+    Place(usize),
+    /// What a group of a pattern matched.
+    Group,
 }
 
 /// What a step is.
@@ -88,8 +97,9 @@ pub(crate) enum Part {
 pub(crate) struct Hear {
     /// What must come, in order.
     pub(crate) pieces: Vec<Piece>,
-    /// What of it comes back in what we say.
+    /// What of it comes back in what we say, by its place, and by patterns.
     pub(crate) catches: Vec<Catch>,
+    pub(crate) carries: Vec<Carry>,
     /// So many bytes it had.
     pub(crate) len: u64,
 }
@@ -115,6 +125,15 @@ pub(crate) struct Catch {
     /// Where, from the beginning of the turn.
     pub(crate) offset: u64,
     pub(crate) len: usize,
+    pub(crate) slot: usize,
+}
+
+/// What the group of a pattern's match in the peer's turn stands for comes back in what we say.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Carry {
+    pub(crate) pattern: Pattern,
+    /// Which of its matches, from 0.
+    pub(crate) nth: usize,
     pub(crate) slot: usize,
 }
 
@@ -176,7 +195,7 @@ impl Script {
         self.said_until
     }
 
-    pub(crate) fn slots(&self) -> &[usize] {
+    pub(crate) fn slots(&self) -> &[Slot] {
         &self.slots
     }
 

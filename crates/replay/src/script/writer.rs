@@ -1,10 +1,12 @@
 //! Writing a script: event by event of a recording, from the view of one side.
 
-use super::{Act, Catch, Fill, HalfClose, Hear, Part, Piece, Step};
+use super::{Act, Carry, Catch, Fill, HalfClose, Hear, Part, Piece, Slot, Step};
 use crate::pattern::Pattern;
 use crate::recording::{Event, Finish, Recording, Transport, What};
 use crate::rules::{Rules, Wait, overlap};
 use flow::Side;
+use memchr::memmem;
+use std::collections::VecDeque;
 use std::ops::Range;
 
 /// Writes a script.
@@ -14,10 +16,12 @@ pub(super) struct Writer<'a> {
     side: Side,
     fill: Fill,
     pub(super) steps: Vec<Step>,
-    pub(super) slots: Vec<usize>,
+    pub(super) slots: Vec<Slot>,
     pub(super) turn: u64,
     /// Whose turn it is.
     speaker: Option<Side>,
+    /// What it said so far.
+    in_turn: usize,
     /// Where each side is in what it sends.
     offsets: [u64; 2],
     /// The peer's first turn.
@@ -25,10 +29,15 @@ pub(super) struct Writer<'a> {
     pub(super) first_bytes: Range<usize>,
     /// Where the peer's turns that are heard stand, to be looked up by echoes: the latest last.
     heard: Vec<(usize, Range<usize>)>,
+    /// What the peer said that comes back: where it stands, and its slot; the latest last.
+    carried: VecDeque<(Range<usize>, usize)>,
 }
 
 /// An echo is looked for in so many turns of the peer.
 const ECHO_REACH: usize = 64;
+
+/// So many things that the peer said are looked for in what we say.
+const CARRIED: usize = 64;
 
 impl<'a> Writer<'a> {
     pub(super) fn new(recording: &'a Recording, rules: &'a Rules, side: Side, fill: Fill) -> Self {
@@ -41,10 +50,12 @@ impl<'a> Writer<'a> {
             slots: Vec::new(),
             turn: 0,
             speaker: None,
+            in_turn: 0,
             offsets: [0; 2],
             first: None,
             first_bytes: 0..0,
             heard: Vec::new(),
+            carried: VecDeque::new(),
         }
     }
 
@@ -82,6 +93,7 @@ impl<'a> Writer<'a> {
         if self.speaker != Some(side) || self.recording.transport() == Transport::Udp {
             self.turn += 1;
             self.speaker = Some(side);
+            self.in_turn = 0;
         }
     }
 
@@ -98,6 +110,7 @@ impl<'a> Writer<'a> {
             parts.push(Part::Zeros(missing));
         }
         self.add(event, Act::Say(parts));
+        self.in_turn = self.in_turn.saturating_add(bytes.len());
         self.pass(event.side, bytes.len(), missing);
     }
 
@@ -108,18 +121,63 @@ impl<'a> Writer<'a> {
 
     /// Bytes of ours, those that come from the peer taken out.
     fn said(&mut self, bytes: Range<usize>) -> Vec<Part> {
+        let mut back = self.echoed(&bytes);
+        back.extend(self.carried_in(&bytes));
+        // Of those that overlap, whoever begins first; and of two at one place the one that was found first.
+        back.sort_by_key(|(place, _)| place.start);
         let mut parts = Vec::with_capacity(1);
         let mut from = bytes.start;
-        for echo in &self.rules.echoes {
-            let place = within(&bytes, echo.offset, echo.len);
-            let Some(place) = place.filter(|place| place.start >= from) else { continue };
-            let Some(slot) = self.echo_of(place.clone(), echo.offset) else { continue };
-            push_recorded(&mut parts, from..place.start);
-            from = place.end;
-            parts.push(Part::Heard(slot, place));
+        for (place, slot) in back {
+            if place.start >= from {
+                push_recorded(&mut parts, from..place.start);
+                from = place.end;
+                parts.push(Part::Heard(slot, place));
+            }
         }
         push_recorded(&mut parts, from..bytes.end);
         parts
+    }
+
+    /// Where bytes of ours repeat what the peer said at the same place of its turn.
+    fn echoed(&mut self, bytes: &Range<usize>) -> Vec<(Range<usize>, usize)> {
+        let rules = self.rules;
+        let echoes = rules.echoes.iter().filter_map(|echo| {
+            let from = echo.offset.checked_sub(self.in_turn as u64)?;
+            let place = within(bytes, from, echo.len)?;
+            Some((self.echo_of(place.clone(), echo.offset)?, place))
+        });
+        echoes.map(|(slot, place)| (place, slot)).collect()
+    }
+
+    /// Where bytes of ours have in them what the peer said, the latest first.
+    fn carried_in(&self, bytes: &Range<usize>) -> Vec<(Range<usize>, usize)> {
+        let all = self.recording.bytes();
+        let ours = all.get(bytes.clone()).unwrap_or_default();
+        let mut found = Vec::new();
+        for (what, slot) in self.carried.iter().rev() {
+            let what = all.get(what.clone()).unwrap_or_default();
+            let places = memmem::find_iter(ours, what).map(|at| bytes.start + at);
+            found.extend(places.map(|at| (at..at + what.len(), *slot)));
+        }
+        found
+    }
+
+    /// What comes back of a turn of the peer.
+    fn carries(&mut self, turn: &Range<usize>) -> Vec<Carry> {
+        let bytes = self.recording.bytes().get(turn.clone()).unwrap_or_default();
+        let mut carries = Vec::new();
+        for pattern in &self.rules.carries {
+            for (nth, group) in pattern.groups(bytes).enumerate() {
+                let Some(group) = group.filter(|group| !group.is_empty()) else { continue };
+                let slot = self.slots.len();
+                self.slots.push(Slot::Group);
+                carries.push(Carry { pattern: pattern.clone(), nth, slot });
+                self.carried.push_back((turn.start + group.start..turn.start + group.end, slot));
+            }
+        }
+        let too_many = self.carried.len().saturating_sub(CARRIED);
+        self.carried.drain(..too_many);
+        carries
     }
 
     /// The slot for what stands at `place` in our bytes, if the peer said the same there before.
@@ -138,7 +196,7 @@ impl<'a> Writer<'a> {
             return Some(catch.slot);
         }
         let slot = self.slots.len();
-        self.slots.push(len);
+        self.slots.push(Slot::Place(len));
         hear.catches.push(Catch { offset, len, slot });
         Some(slot)
     }
@@ -159,7 +217,7 @@ impl<'a> Writer<'a> {
         let events = events.get(..run).unwrap_or_default();
         let stretches = stretches(events);
         let begins = self.offsets[first.side.index()];
-        let hear = self.heard(&stretches, begins, &self.rules.wait);
+        let mut hear = self.heard(&stretches, begins, &self.rules.wait);
         let whole = whole(&stretches);
         let len = stretches.iter().map(Stretch::len).fold(0, u64::saturating_add);
         self.offsets[first.side.index()] = begins.saturating_add(len);
@@ -171,6 +229,7 @@ impl<'a> Writer<'a> {
             self.first = Some(Box::new(self.heard(&stretches, begins, &Wait::Bytes)));
             self.first_bytes = whole.clone();
         }
+        hear.carries = self.carries(&whole);
         self.remember(whole);
         let at = events.last().unwrap_or(first).at;
         let act = Act::Hear(Box::new(hear));
@@ -240,7 +299,7 @@ impl<'a> Writer<'a> {
     /// What patterns match in the peer's bytes, in order and without overlaps: whoever begins first, the longest
     /// of those.
     fn ignored(&self, bytes: &[u8]) -> Vec<(&'a Pattern, Range<usize>)> {
-        let patterns = self.rules.ignores.iter();
+        let patterns = self.rules.ignores.iter().chain(&self.rules.carries);
         let mut all: Vec<_> = patterns
             .flat_map(|pattern| pattern.find_all(bytes).map(move |range| (pattern, range)))
             .collect();

@@ -252,6 +252,36 @@ fn what_the_peer_said_comes_back_in_ours() {
 }
 
 #[test]
+fn a_session_id_is_carried_into_what_we_say() {
+    let login = recording(
+        Transport::Tcp,
+        &[
+            (Zero, 0, b"login me\n"),
+            (One, 0, b"sid=abc; n=1\n"),
+            (Zero, 0, b"get / sid=abc sid=abc\n"),
+            (One, 0, b"sid=defg; ok\n"),
+            (Zero, 0, b"bye defg, once abc"),
+        ],
+    );
+    for wait in ["bytes", "any", r"regex:\n"] {
+        let rules = Table::rules(wait, "carry sid=([a-z0-9]+)");
+        let mut client = Table::with(&login, Zero, rules, Pace::default());
+        client.does(secs(0));
+        client.hears(b"sid=12", secs(0));
+        client.hears(b"345; n=1\n", secs(0));
+        client.does(secs(1));
+        assert_eq!(client.said(), b"login me\nget / sid=12345 sid=12345\n", "{wait}");
+        client.hears(b"sid=6; ok\n", secs(2));
+        client.does(secs(3));
+        assert!(client.said().ends_with(b"bye 6, once 12345"), "{wait}");
+    }
+    let rules = Table::rules("bytes", "carry sid=([a-z0-9]+)");
+    let mut client = Table::with(&login, Zero, rules, Pace::default());
+    client.hears(b"sid=12345; n=2\n", secs(0));
+    assert!(matches!(client.ended().ending, Ending::Diverged(_)), "n may not differ");
+}
+
+#[test]
 fn a_datagram_has_its_length() {
     let dns = recording(Transport::Udp, &[(Zero, 0, b"abc"), (One, 0, b"x")]);
     for (datagram, rest) in [(&b"ab"[..], &b"c"[..]), (b"abcd", b""), (b"", b"abc")] {

@@ -28,6 +28,7 @@ pub(crate) fn recording(transport: Transport, said: &[(Side, i64, &[u8])]) -> Re
 pub(crate) struct Table {
     player: Player,
     room: bool,
+    said: Vec<u8>,
 }
 
 impl Table {
@@ -56,7 +57,7 @@ impl Table {
         close: HalfClose,
     ) -> Self {
         let script = Script::new(Arc::new(recording.clone()), side, Arc::new(rules), fill, close);
-        Self { player: Player::new(Arc::new(script), pace), room: true }
+        Self { player: Player::new(Arc::new(script), pace), room: true, said: Vec::new() }
     }
 
     /// Nobody takes what it sends.
@@ -78,6 +79,7 @@ impl Table {
                 Next::Send { bytes, .. } if self.room => {
                     let bytes = bytes.to_vec();
                     self.player.sent(bytes.len(), now);
+                    self.said.extend_from_slice(&bytes);
                     done.push(Did::Said(bytes));
                 }
                 Next::Send { until, .. } | Next::Wait(until) => {
@@ -96,6 +98,11 @@ impl Table {
     pub(crate) fn hears(&mut self, bytes: &[u8], now: Duration) -> Vec<Did> {
         self.player.received(bytes, now);
         self.does(now)
+    }
+
+    /// All that it said so far.
+    pub(crate) fn said(&self) -> &[u8] {
+        &self.said
     }
 
     /// The peer closes.
