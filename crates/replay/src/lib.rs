@@ -1,6 +1,6 @@
 //! Plays one side of a recorded connection to a program, as the captured peer did.
 //!
-//! A [`Recording`] comes from [dumps](read_dumps) or, by a [`Tap`], out of a capture. A [`Script`] is what one of its
+//! A [`Recording`] comes from [dumps](read_dumps) or, by a [`Taker`], out of a capture. A [`Script`] is what one of its
 //! sides does, step by step, and what it waits for. A [`Player`] goes through it: it is told what comes and what time
 //! it is, and tells what is to be sent; it does no I/O. [`run`] does, with any number of players at once.
 //!
@@ -55,4 +55,4 @@ pub use recording::{Event, Finish, Missing, Recording, Transport, What};
 pub use rules::{Echo, MAX_ECHO, Mask, RuleError, Rules, Wait};
 pub use script::{Fill, HalfClose, Script};
 pub use store::Store;
-pub use tap::{Tap, TooMuch, Wanted};
+pub use tap::{Taker, TooMuch, Wanted};

@@ -1,10 +1,10 @@
 //! Recordings out of a capture.
 
 use crate::recording::{Finish, Recording, Transport};
-use flow::{Chunk, Connection, End, EndFlag, Gap, Report, Side, Sink};
+use flow::{Chunk, Config, Connection, End, EndFlag, Engine, Gap, Report, Side, Sink, Source};
 use sink::Names;
 use thiserror::Error;
-use wire::Timestamp;
+use wire::{Frame, Timestamp};
 
 /// Which connections of a capture are wanted.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -39,8 +39,46 @@ struct Kept {
     cost: usize,
 }
 
-/// Takes connections out of a capture.
-pub struct Tap {
+/// Takes connections out of a capture, frame by frame.
+pub struct Taker {
+    engine: Engine<u32>,
+    tap: Tap,
+}
+
+// The engine is compiled for this here, and not where a program uses it for something else too: there, both would be
+// slower by 1 %: the compiler puts into its callers only what has few of them.
+impl Taker {
+    /// Takes those that are `wanted`, all where there are none, of one transport or both. They may take `most` bytes
+    /// of memory. Names have times in UTC or in the local zone.
+    pub fn new(wanted: Vec<Wanted>, transport: Option<Transport>, utc: bool, most: usize) -> Self {
+        let tap = Tap::new(wanted, transport, utc, most);
+        Self { engine: Engine::new(Config::default()), tap }
+    }
+
+    /// Takes in a frame. Frames must come in the order of the input.
+    ///
+    /// # Errors
+    /// The recordings take more memory than they may.
+    #[inline(never)]
+    pub fn handle_packet(&mut self, source: Source, frame: &Frame<'_>) -> Result<(), TooMuch> {
+        self.engine.handle_packet(source, frame, &mut self.tap)
+    }
+
+    /// The input has ended: the recordings, each with its number, in the order of first packets; and how many
+    /// connections were left out for their protocol.
+    ///
+    /// # Errors
+    /// The recordings take more memory than they may.
+    pub fn finish(mut self) -> Result<(Vec<(u64, Recording)>, u64), TooMuch> {
+        self.engine.finish(&mut self.tap)?;
+        let Tap { mut recorded, other_protocols, .. } = self.tap;
+        recorded.sort_by_key(|(number, _)| *number);
+        Ok((recorded, other_protocols))
+    }
+}
+
+/// A sink that keeps what happens.
+struct Tap {
     wanted: Vec<Wanted>,
     transport: Option<Transport>,
     names: Names,
@@ -54,9 +92,7 @@ pub struct Tap {
 }
 
 impl Tap {
-    /// Takes those that are `wanted`, all where there are none, of one transport or both. They may take `most` bytes
-    /// of memory.
-    pub fn new(wanted: Vec<Wanted>, transport: Option<Transport>, utc: bool, most: usize) -> Self {
+    fn new(wanted: Vec<Wanted>, transport: Option<Transport>, utc: bool, most: usize) -> Self {
         Self {
             wanted,
             transport,
@@ -67,17 +103,6 @@ impl Tap {
             most,
             cost: 0,
         }
-    }
-
-    /// Connections that were left out for their protocol.
-    pub fn other_protocols(&self) -> u64 {
-        self.other_protocols
-    }
-
-    /// The recordings, each with its number, in the order of first packets. To be asked when the engine has finished.
-    pub fn recordings(mut self) -> Vec<(u64, Recording)> {
-        self.recorded.sort_by_key(|(number, _)| *number);
-        self.recorded
     }
 
     fn is_wanted(&mut self, handle: u32, connection: &Connection) -> bool {

@@ -4,9 +4,10 @@ use super::args::Args;
 use super::plan::{self, Chosen};
 use crate::notes::Notes;
 use crate::stop::Stop;
-use capture::{Filter, Inputs, Order, Reader, Verdict};
-use flow::{Engine, Source};
-use replay::{DumpOptions, Recording, Tap};
+use capture::{Filter, Inputs, Order, Packet, Reader, Verdict};
+use flow::Source;
+use replay::{DumpOptions, Recording, Taker};
+use std::ops::ControlFlow;
 use wire::{Frame, LinkType, Timestamp};
 
 /// A recording, and its number among those of the input.
@@ -35,10 +36,8 @@ pub(crate) fn of_captures(
     stop: &Stop,
 ) -> Result<Vec<Numbered>, Refused> {
     let inputs = Inputs::order(&args.input_file, Order::FirstPacket)?;
-    let tap = Tap::new(chosen.wanted.clone(), chosen.transport, args.utc, chosen.memory);
     let mut taking = Taking {
-        engine: Engine::new(flow::Config::default()),
-        tap,
+        taker: Taker::new(chosen.wanted.clone(), chosen.transport, args.utc, chosen.memory),
         filter: args.filter.as_deref().map(Filter::new),
         clock: Timestamp::default(),
     };
@@ -68,10 +67,12 @@ pub(crate) fn of_captures(
 #[error("nothing could be read")]
 pub(crate) struct Said;
 
+/// How many packets pass between two looks at whether to stop.
+const LOOK_EVERY: u64 = 8192;
+
 /// Connections being taken out of captures.
 struct Taking {
-    engine: Engine<u32>,
-    tap: Tap,
+    taker: Taker,
     filter: Option<Filter>,
     clock: Timestamp,
 }
@@ -94,49 +95,63 @@ impl Taking {
         notes: &mut Notes,
         stop: &Stop,
     ) -> Result<(), Refused> {
-        loop {
-            let packet = match reader.next_packet() {
-                Ok(Some(packet)) => packet,
-                Ok(None) => return Ok(()),
-                Err(error) => {
-                    notes.problem(error);
-                    return Ok(());
+        let mut refused = None;
+        let read = reader.for_each(&mut |packet| {
+            let stopped = packet.number.is_multiple_of(LOOK_EVERY) && stop.is_wanted();
+            let taken = match stopped {
+                true => Err(Refused::Because(anyhow::anyhow!("stopped by a signal"))),
+                false => self.take(packet, file, name, notes),
+            };
+            match taken {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(why) => {
+                    refused = Some(why);
+                    ControlFlow::Break(())
                 }
-            };
-            if packet.number.is_multiple_of(8192) && stop.is_wanted() {
-                return Err(Refused::Because(anyhow::anyhow!("stopped by a signal")));
             }
-            let Some(link) = packet.link.filter(|link| link.is_known()) else {
-                let number = packet.number;
-                notes.unusable(file as usize, packet.link, || match packet.link {
-                    Some(link) => format!("{name}: packet {number}: link type {link} is not known"),
-                    None => format!("{name}: packet {number}: its interface is not described"),
-                });
-                continue;
-            };
-            if let Some(filter) = &mut self.filter
-                && filter.matches(link, packet.bytes, packet.wire_len) != Verdict::Match
-            {
-                continue;
-            }
-            if packet.has_time {
-                self.clock = packet.time;
-            }
-            let source = Source::new(self.clock, packet.number, file);
-            let frame = Frame { link, bytes: packet.bytes, wire_len: packet.wire_len };
-            self.engine.handle_packet(source, &frame, &mut self.tap)?;
+        });
+        if let Err(error) = read {
+            notes.problem(error);
         }
+        refused.map_or(Ok(()), Err)
     }
 
-    fn finish(mut self, notes: &mut Notes) -> Result<Vec<Numbered>, Refused> {
-        self.engine.finish(&mut self.tap)?;
-        let others = self.tap.other_protocols();
+    fn take(
+        &mut self,
+        packet: &Packet<'_>,
+        file: u32,
+        name: &str,
+        notes: &mut Notes,
+    ) -> Result<(), Refused> {
+        let Some(link) = packet.link.filter(|link| link.is_known()) else {
+            let number = packet.number;
+            notes.unusable(file as usize, packet.link, || match packet.link {
+                Some(link) => format!("{name}: packet {number}: link type {link} is not known"),
+                None => format!("{name}: packet {number}: its interface is not described"),
+            });
+            return Ok(());
+        };
+        if let Some(filter) = &mut self.filter
+            && filter.matches(link, packet.bytes, packet.wire_len) != Verdict::Match
+        {
+            return Ok(());
+        }
+        if packet.has_time {
+            self.clock = packet.time;
+        }
+        let source = Source::new(self.clock, packet.number, file);
+        let frame = Frame { link, bytes: packet.bytes, wire_len: packet.wire_len };
+        Ok(self.taker.handle_packet(source, &frame)?)
+    }
+
+    fn finish(self, notes: &mut Notes) -> Result<Vec<Numbered>, Refused> {
+        let (recordings, others) = self.taker.finish()?;
         if others > 0 {
             notes.warning(format_args!(
                 "{others} connections are neither TCP nor UDP, and are not played"
             ));
         }
-        Ok(self.tap.recordings())
+        Ok(recordings)
     }
 }
 
