@@ -13,7 +13,7 @@
 .NOTPARALLEL:
 
 CARGO_FLAGS := --locked
-PYTHON_TESTS := examples/json-dump/python bench
+PYTHON_TESTS := examples/json-dump/python bench tests/round_trip
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
