@@ -11,8 +11,8 @@ reads what was captured there. Each connection must have the turns it had, which
 of one side, with the same bytes, and the connections of a capture must come in their order. Every
 --dumps-th capture is played again from the JSON lines that the program wrote of it.
 
-Left out, and counted by reason: connections in which bytes are missing, and captures larger than
-LARGE. How connections ended is compared, too; with --endings it must be the same where a recording
+Left out, and counted by reason: connections in which bytes are missing, captures without TCP or that
+the program cannot read. Captures larger than LARGE are left out, too, and named. How connections ended is compared, too; with --endings it must be the same where a recording
 has a FIN or RST.
 
 Exits with 1 when anything differs, or the program fails. Linux, as root, with `unshare` and `ip`.
@@ -143,6 +143,7 @@ class Captures:
         self.options = options
         self.place = place
         self.left_out: collections.Counter = collections.Counter()
+        self.unread: collections.Counter = collections.Counter()  # captures
         self.too_large: List[str] = []
         self.recorded: Dict[str, Dict[str, Conversation]] = {}
         self.jobs: List[Job] = []
@@ -162,11 +163,13 @@ class Captures:
             [self.options.program, "-q", "--utc", "-j", "-m", "-r", path, "-o", folder],
             capture_output=True, timeout=LIMIT,
         )  # fmt: skip
-        if not os.path.isdir(folder):  # nothing in it is a packet
+        if done.returncode == 1 and not os.path.isdir(folder):
+            self.unread["not read by the program"] += 1
             return
         if done.returncode not in FINE:
             raise Failure(f"{capture}: status {done.returncode}: {done.stderr[-300:]!r}")
-        all_there = conversations(folder)
+        all_there = conversations(folder) if os.path.isdir(folder) else {}
+        self.unread["without TCP"] += not all_there
         whole = {name: each for name, each in all_there.items() if not each.missing}
         self.left_out["bytes missing"] += len(all_there) - len(whole)
         if not whole:
@@ -356,6 +359,7 @@ def summary(captures: Captures, tally: Tally) -> str:
         if tally.judged[kind]
     ]
     left = [f"{number} connections ({why})" for why, number in captures.left_out.items()]
+    left += [f"{number} captures ({why})" for why, number in captures.unread.items() if number]
     left += [f"{name} (larger than {LARGE >> 20} MiB)" for name in captures.too_large]
     return (
         f"round trip: {' and '.join(kinds)} have the same turns and bytes: {tally.turns} turns, "
