@@ -3,17 +3,18 @@
 # make bench    measures beside cp, tcpflow, tshark and bare loops (ARGS="--quick web": bench/run.py --help)
 # make load     replays captures at rising rates to this program, tcpdump and tcpflow (bench/load.py --help)
 # make soak     captures short connections for minutes and looks whether memory grows (bench/soak.py --help)
+# make replay-bench  plays recorded connections to itself over loopback (bench/play.py --help)
 # make microbench          times decoding, connections, reassembly and output, each by itself
 # make check-instructions  counts instructions, a part of make test
 #
 # On Debian and Ubuntu with Rust, nothing has to be installed before.
 
-.PHONY: help demo test bench load soak microbench release setup fmt lint doc unit doctest python check-corpus \
+.PHONY: help demo test bench load soak replay-bench microbench release setup fmt lint doc unit doctest python check-corpus \
     check-instructions clean
 .NOTPARALLEL:
 
 CARGO_FLAGS := --locked
-PYTHON_TESTS := examples/json-dump/python bench
+PYTHON_TESTS := examples/json-dump/python bench tests/round_trip
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -35,6 +36,10 @@ load: release
 soak: release
 	@scripts/install.sh bench
 	python3 bench/soak.py $(ARGS)
+
+replay-bench: release
+	@scripts/install.sh bench
+	python3 bench/play.py $(ARGS)
 
 microbench:
 	cargo bench $(CARGO_FLAGS) -p pcap2conn-wire -p pcap2conn-flow -p pcap2conn-sink $(ARGS)

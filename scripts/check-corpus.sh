@@ -33,3 +33,6 @@ for how in "" "--no-syn" "--loss 0.01"; do
     # shellcheck disable=SC2086  # one or two words
     python3 tests/mangled/check.py $how
 done
+
+# Connections without gaps, played by two of the program to each other.
+python3 tests/round_trip/check.py

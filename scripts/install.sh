@@ -83,6 +83,7 @@ bench)
     need tcpreplay tcpreplay
     need tcpdump tcpdump
     need ip iproute2
+    need socat socat
     [ -x /usr/bin/time ] || wanted+=(time)
     [ ${#wanted[@]} = 0 ] && exit 0
     may_install && install || { echo "please install: ${wanted[*]}" >&2; exit 1; }

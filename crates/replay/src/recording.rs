@@ -172,7 +172,7 @@ impl Recording {
     }
 
     /// All has happened: of each side the last FIN and the last RST stay. A FIN that more bytes of its side follow was
-    /// none; a RST that any bytes follow crossed them, and comes after them.
+    /// none; a RST that bytes or a FIN follow crossed them, and comes after them.
     pub(crate) fn settle_finishes(&mut self) {
         let is_data = |event: &Event| !matches!(event.what, What::Finish(_));
         let last_data = Side::BOTH
@@ -184,7 +184,7 @@ impl Recording {
         let fins = Side::BOTH
             .map(|side| last(side, Finish::Fin).filter(|fin| Some(*fin) > last_data[side.index()]));
         let resets = Side::BOTH.map(|side| last(side, Finish::Rst));
-        let all_data = last_data[0].max(last_data[1]);
+        let crossing = last_data.into_iter().chain(fins).max().flatten();
         let mut crossed = Vec::new();
         let mut n = 0;
         self.events.retain(|event| {
@@ -193,7 +193,7 @@ impl Recording {
             match event.what {
                 What::Finish(Finish::Fin) => fins.contains(&this),
                 What::Finish(Finish::Rst) if !resets.contains(&this) => false,
-                What::Finish(Finish::Rst) if this < all_data => {
+                What::Finish(Finish::Rst) if this < crossing => {
                     crossed.push(*event);
                     false
                 }
@@ -310,6 +310,19 @@ mod tests {
         let data = |start| What::Data { start, len: 1, cut: 0 };
         let (fin, rst) = (What::Finish(Finish::Fin), What::Finish(Finish::Rst));
         assert_eq!(told, [(1, data(0)), (2, fin), (4, data(1)), (5, data(2)), (5, rst)]);
+    }
+
+    #[test]
+    fn a_rst_that_a_fin_crossed_comes_after_it() {
+        // PcapPlusPlus' tls.pcap: the browser breaks off, and then the server's FIN arrives.
+        let mut recording = Recording::new("a", Transport::Tcp);
+        recording.push_finish(Side::Zero, 0, Finish::Fin);
+        recording.push_finish(Side::Zero, 1, Finish::Rst);
+        recording.push_finish(Side::One, 2, Finish::Fin);
+        recording.settle_finishes();
+        let told: Vec<_> = recording.events().iter().map(|e| (e.at, e.side, e.what)).collect();
+        let (fin, rst) = (What::Finish(Finish::Fin), What::Finish(Finish::Rst));
+        assert_eq!(told, [(0, Side::Zero, fin), (2, Side::One, fin), (2, Side::Zero, rst)]);
     }
 
     #[test]

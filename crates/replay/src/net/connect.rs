@@ -102,6 +102,11 @@ async fn connect_stream(shared: &Rc<Shared>, address: &Address, script: &Arc<Scr
     }
 }
 
+/// Did the peer not want the connection? Whoever breaks off as soon as it was made may do so before we hear that it was.
+fn is_refused(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset)
+}
+
 /// Does it before the timeout of a turn?
 async fn in_time<T>(
     shared: &Shared,
@@ -114,6 +119,7 @@ async fn in_time<T>(
     };
     match done {
         Ok(Ok(done)) => Ok(done),
+        Ok(Err(error)) if is_refused(&error) && script.is_refused() => Err(Ending::Done),
         Ok(Err(error)) => Err(Ending::Failed(format!("cannot connect: {error}"))),
         Err(_) => {
             let at = Place { side: script.side(), turn: 0, offset: 0 };

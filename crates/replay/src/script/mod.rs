@@ -3,7 +3,7 @@
 mod writer;
 
 use crate::pattern::Pattern;
-use crate::recording::{Finish, Recording, Transport};
+use crate::recording::{Finish, Recording, Transport, What};
 use crate::rules::Rules;
 use flow::Side;
 use std::ops::Range;
@@ -183,6 +183,14 @@ impl Script {
         first.is_none_or(|step| matches!(step.act, Act::Say(_)))
     }
 
+    /// Did the peer break off before anything was said?
+    pub(crate) fn is_refused(&self) -> bool {
+        let reset = What::Finish(Finish::Rst);
+        let first = self.recording.events().first();
+        self.turns == 0
+            && first.is_some_and(|event| event.side == self.peer() && event.what == reset)
+    }
+
     pub(crate) fn rules(&self) -> &Rules {
         &self.rules
     }
@@ -207,5 +215,30 @@ impl Script {
     /// The first turn of the peer, as it is told apart from others: by its bytes, whatever is waited for.
     pub(crate) fn first_heard(&self) -> Option<&Hear> {
         self.first.as_deref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Is a client refused in a recording with these?
+    fn is_refused(write: impl Fn(&mut Recording)) -> bool {
+        let mut recording = Recording::new("a", Transport::Tcp).with_finishes();
+        write(&mut recording);
+        let (recording, rules) = (Arc::new(recording), Arc::new(Rules::default()));
+        Script::new(recording, Side::Zero, rules, Fill::Zero, HalfClose::AfterOurs).is_refused()
+    }
+
+    #[test]
+    fn a_client_is_refused_where_the_server_breaks_off_before_a_word() {
+        assert!(is_refused(|it| it.push_finish(Side::One, 0, Finish::Rst)));
+        assert!(!is_refused(|it| it.push_finish(Side::One, 0, Finish::Fin)));
+        assert!(!is_refused(|it| it.push_finish(Side::Zero, 0, Finish::Rst)));
+        assert!(!is_refused(|it| {
+            it.push_data(Side::Zero, 0, b"GET");
+            it.push_finish(Side::One, 0, Finish::Rst);
+        }));
+        assert!(!is_refused(|_| {}));
     }
 }
