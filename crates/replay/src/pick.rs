@@ -1,7 +1,8 @@
 //! Which recording a client gets: by its first bytes, or in order.
 
 use crate::hearing::{Heard, Hearing};
-use crate::script::{Hear, Piece, Script};
+use crate::script::{Piece, Script};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// So many first bytes are looked at.
@@ -11,12 +12,24 @@ const MOST: usize = 64 << 10;
 #[derive(Debug)]
 pub struct Pool {
     scripts: Vec<Arc<Script>>,
+    /// Those that may be given away: how often they were, and their number.
+    free: BTreeSet<Place>,
+    /// Those of them in which we speak first.
+    speaking: BTreeSet<Place>,
+    /// Those of them whose first turn must be these bytes: there may be thousands.
+    plain: BTreeMap<Vec<u8>, BTreeSet<Place>>,
+    /// The lengths of these turns, and how many have them.
+    lengths: BTreeMap<usize, usize>,
+    /// Those whose first turn may be any of many.
+    ruled: BTreeSet<Place>,
     /// How often each was given away.
     times: Vec<u32>,
-    left: usize,
     repeat: bool,
     in_order: bool,
 }
+
+/// How often a recording was given away, and its number: who is next comes first.
+type Place = (u32, usize);
 
 /// What is known of a client.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,28 +42,40 @@ pub enum Pick {
     Nothing,
 }
 
-/// How the first bytes of a client fit a recording.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Fit {
-    /// They are its whole first turn, of so many bytes, or more.
-    Whole(u64),
-    /// They are its beginning.
-    Begun,
-    /// They are something else after so many bytes.
-    Other(u64),
+/// Recordings that the first bytes of a client fit.
+#[derive(Debug, Default)]
+struct Fits {
+    /// They are its whole first turn, of so many bytes, or more: the longest such.
+    whole: Option<(usize, Place)>,
+    /// They are its beginning; and is there another one that they begin?
+    begun: Option<(Place, bool)>,
+    /// They are something else after so many bytes: the one that is longest alike.
+    other: Option<(usize, Place)>,
 }
 
 impl Pool {
     /// Recordings that are given away once each, or with `repeat` again and again; by the client's first bytes, or
     /// `in_order`.
     pub fn new(scripts: Vec<Arc<Script>>, repeat: bool, in_order: bool) -> Self {
-        let (times, left) = (vec![0; scripts.len()], scripts.len());
-        Self { scripts, times, left, repeat, in_order }
+        let times = vec![0; scripts.len()];
+        let mut pool = Self {
+            scripts,
+            free: BTreeSet::new(),
+            speaking: BTreeSet::new(),
+            plain: BTreeMap::new(),
+            lengths: BTreeMap::new(),
+            ruled: BTreeSet::new(),
+            times,
+            repeat,
+            in_order,
+        };
+        (0..pool.scripts.len()).for_each(|number| pool.put((0, number)));
+        pool
     }
 
     /// Are all given away?
     pub fn is_empty(&self) -> bool {
-        self.scripts.is_empty() || (!self.repeat && self.left == 0)
+        self.free.is_empty()
     }
 
     /// That recording.
@@ -69,114 +94,155 @@ impl Pool {
         if self.is_empty() {
             return Pick::Nothing;
         }
-        let Some(chosen) = self.choose(bytes, silent || bytes.len() >= MOST) else {
-            return Pick::Open;
-        };
-        self.give(chosen);
-        Pick::Chosen(chosen)
+        match self.choose(bytes, silent || bytes.len() >= MOST) {
+            Some(chosen) => self.give(chosen),
+            None => Pick::Open,
+        }
     }
 
-    /// Gives the first away to a client that says nothing.
+    /// Gives the next away to a client that says nothing.
     pub fn pick_any(&mut self) -> Pick {
-        let first = self.free().next().map(|(number, _)| number);
-        match first {
+        self.free.first().copied().map_or(Pick::Nothing, |next| self.give(next))
+    }
+
+    fn give(&mut self, place: Place) -> Pick {
+        let (times, number) = place;
+        self.take(place);
+        if let Some(given) = self.times.get_mut(number) {
+            *given = times.saturating_add(1);
+        }
+        if self.repeat {
+            self.put((times.saturating_add(1), number));
+        }
+        Pick::Chosen(number)
+    }
+
+    /// A recording may be given away.
+    fn put(&mut self, place: Place) {
+        let Some(script) = self.scripts.get(place.1) else { return };
+        self.free.insert(place);
+        if script.speaks_first() {
+            self.speaking.insert(place);
+        }
+        match plain_first(script) {
             Some(first) => {
-                self.give(first);
-                Pick::Chosen(first)
+                let alike = self.plain.entry(first.to_vec()).or_default();
+                if alike.is_empty() {
+                    *self.lengths.entry(first.len()).or_default() += 1;
+                }
+                alike.insert(place);
             }
-            None => Pick::Nothing,
+            None => {
+                self.ruled.insert(place);
+            }
         }
     }
 
-    fn give(&mut self, number: usize) {
-        if let Some(times) = self.times.get_mut(number) {
-            self.left -= usize::from(*times == 0);
-            *times = times.saturating_add(1);
-        }
-    }
-
-    /// Those that may be given away, those first that were least often.
-    fn free(&self) -> impl Iterator<Item = (usize, &Arc<Script>)> {
-        let least = if self.repeat { self.times.iter().copied().min().unwrap_or(0) } else { 0 };
-        let all = move |often: bool| {
-            let numbered = self.scripts.iter().enumerate().zip(&self.times);
-            numbered.filter(move |(_, times)| (**times > least) == often).map(|(it, _)| it)
+    /// It may not any more.
+    fn take(&mut self, place: Place) {
+        self.free.remove(&place);
+        self.speaking.remove(&place);
+        self.ruled.remove(&place);
+        let Some(first) = self.scripts.get(place.1).and_then(|script| plain_first(script)) else {
+            return;
         };
-        all(false).chain(all(true).filter(|_| self.repeat))
+        let Some(alike) = self.plain.get_mut(first) else { return };
+        alike.remove(&place);
+        if alike.is_empty() {
+            self.plain.remove(first);
+            if let Some(many) = self.lengths.get_mut(&first.len()) {
+                *many -= 1;
+                if *many == 0 {
+                    self.lengths.remove(&first.len());
+                }
+            }
+        }
     }
 
-    fn choose(&self, bytes: &[u8], decide: bool) -> Option<usize> {
-        let mut free = self.free();
-        let first = free.next()?;
-        let is_only = free.next().is_none();
+    fn choose(&self, bytes: &[u8], decide: bool) -> Option<Place> {
+        let next = self.free.first().copied();
+        if self.in_order {
+            return next;
+        }
         if bytes.is_empty() {
             // Where the server speaks first there is nothing to go by. Who has said nothing may go without a word.
-            let (speaks, listens): (Vec<_>, Vec<_>) = match self.in_order || is_only {
-                true => vec![first],
-                false => self.free().collect(),
-            }
-            .into_iter()
-            .partition(|(_, script)| script.speaks_first());
-            let speaks = speaks.first().filter(|_| decide || listens.is_empty());
-            return speaks.map(|(number, _)| *number);
+            let all_speak = self.speaking.len() == self.free.len();
+            return self.speaking.first().copied().filter(|_| decide || all_speak);
         }
-        if self.in_order || is_only {
-            return Some(first.0);
+        if self.free.len() == 1 {
+            return next;
         }
-        self.choose_by(bytes, decide)
+        let mut fits = self.fits_plain(bytes);
+        self.add_ruled(&mut fits, bytes);
+        match (fits.begun, fits.whole) {
+            // Its next bytes tell them apart.
+            (Some(_), Some(_)) | (Some((_, true)), None) if !decide => None,
+            (_, Some((_, place))) | (Some((place, _)), None) => Some(place),
+            (None, None) => fits.other.map(|(_, place)| place).or(next),
+        }
     }
 
-    fn choose_by(&self, bytes: &[u8], decide: bool) -> Option<usize> {
-        let mut begun: Option<(usize, &[u8])> = None;
-        let mut several = false;
-        let mut whole: Option<(usize, u64)> = None;
-        let mut other: Option<(usize, u64)> = None;
-        for (number, script) in self.free() {
-            let Some(hear) = script.first_heard() else { continue };
-            match fit(script, hear, bytes) {
-                Fit::Begun => match begun {
-                    Some((_, first)) => several |= first != script.first_bytes(),
-                    None => begun = Some((number, script.first_bytes())),
-                },
-                Fit::Whole(len) if whole.is_none_or(|(_, longest)| len > longest) => {
-                    whole = Some((number, len));
-                }
-                Fit::Other(len) if other.is_none_or(|(_, longest)| len > longest) => {
-                    other = Some((number, len));
-                }
-                Fit::Whole(_) | Fit::Other(_) => {}
-            }
+    /// Those whose first turn must be certain bytes.
+    fn fits_plain(&self, bytes: &[u8]) -> Fits {
+        let next = |alike: &BTreeSet<Place>| alike.first().copied();
+        let whole = self.lengths.range(..=bytes.len()).rev().find_map(|(len, _)| {
+            let alike = self.plain.get(bytes.get(..*len)?)?;
+            Some((*len, next(alike)?))
+        });
+        let mut longer = self.plain.range(bytes.to_vec()..).filter(|(first, _)| *first != bytes);
+        let mut begun = longer.by_ref().take_while(|(first, _)| first.starts_with(bytes));
+        let first = begun.next().and_then(|(_, alike)| next(alike));
+        let begun = first.map(|first| (first, begun.next().is_some()));
+        // What is longest alike stands beside them.
+        let after = self.plain.range(bytes.to_vec()..).next();
+        let before = self.plain.range(..bytes.to_vec()).next_back();
+        let beside = [before, after].into_iter().flatten();
+        let other = beside.filter_map(|(first, alike)| Some((same(first, bytes), next(alike)?)));
+        Fits {
+            whole,
+            begun,
+            other: other.max_by_key(|(same, place)| (*same, std::cmp::Reverse(*place))),
         }
-        let begun_number = begun.map(|(number, _)| number);
-        match (begun_number, whole) {
-            // Its next bytes tell them apart.
-            (Some(_), Some(_)) if !decide => None,
-            (Some(_), None) if several && !decide => None,
-            (_, Some((number, _))) => Some(number),
-            (Some(number), None) => Some(number),
-            (None, None) => {
-                other.map(|(number, _)| number).or_else(|| self.free().next().map(|(n, _)| n))
+    }
+
+    /// The others.
+    fn add_ruled(&self, fits: &mut Fits, bytes: &[u8]) {
+        for place in &self.ruled {
+            let Some(script) = self.scripts.get(place.1) else { continue };
+            let Some(hear) = script.first_heard() else { continue };
+            let mut hearing = Hearing::default();
+            match hearing.take(script, hear, bytes, &mut []) {
+                (len, Heard::Whole) if fits.whole.is_none_or(|(longest, _)| len > longest) => {
+                    fits.whole = Some((len, *place));
+                }
+                (_, Heard::More) => {
+                    let several = fits.begun.is_some_and(|(other, several)| {
+                        let other = self.scripts.get(other.1).map(|other| other.first_bytes());
+                        several || other != Some(script.first_bytes())
+                    });
+                    fits.begun = Some((fits.begun.map_or(*place, |(first, _)| first), several));
+                }
+                (_, Heard::Differs(difference)) => {
+                    let len = usize::try_from(difference.in_turn).unwrap_or(usize::MAX);
+                    if fits.other.is_none_or(|(longest, _)| len > longest) {
+                        fits.other = Some((len, *place));
+                    }
+                }
+                (_, Heard::Whole) => {}
             }
         }
     }
 }
 
-/// How `bytes` fit the peer's first turn.
-fn fit(script: &Script, hear: &Hear, bytes: &[u8]) -> Fit {
-    if let [Piece::Exact(range)] = &*hear.pieces {
-        // Nearly all are so, and there may be thousands.
-        let expected = script.recording().bytes().get(range.clone()).unwrap_or_default();
-        let same = expected.iter().zip(bytes).take_while(|(a, b)| a == b).count();
-        return match same {
-            same if same == expected.len() => Fit::Whole(same as u64),
-            same if same == bytes.len() => Fit::Begun,
-            same => Fit::Other(same as u64),
-        };
+/// The peer's first turn, where it must be just these bytes.
+fn plain_first(script: &Script) -> Option<&[u8]> {
+    match &*script.first_heard()?.pieces {
+        [Piece::Exact(range)] => script.recording().bytes().get(range.clone()),
+        _ => None,
     }
-    let mut hearing = Hearing::default();
-    match hearing.take(script, hear, bytes, &mut []) {
-        (taken, Heard::Whole) => Fit::Whole(taken as u64),
-        (_, Heard::More) => Fit::Begun,
-        (_, Heard::Differs(difference)) => Fit::Other(difference.in_turn),
-    }
+}
+
+/// How many bytes at their beginning are the same.
+fn same(a: &[u8], b: &[u8]) -> usize {
+    a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }

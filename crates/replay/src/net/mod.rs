@@ -134,6 +134,7 @@ pub fn run(
         store: RefCell::new(options.store),
         tell: RefCell::new(tell),
         stop: stopped,
+        buffer: RefCell::new(vec![0; session::READ]),
     });
     let (repeat, in_order, at_once) = (options.repeat, options.in_order, options.at_once);
     let all = LocalSet::new();

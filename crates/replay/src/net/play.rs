@@ -12,9 +12,6 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
-/// So many bytes are read at once.
-const READ: usize = 16 << 10;
-
 /// How long a connection may take to say that it is closed, when nothing depends on it.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -37,7 +34,6 @@ enum Happened {
 /// A stream on which something is played.
 struct Playing {
     stream: Stream,
-    buffer: Vec<u8>,
     /// Something was written that TLS may hold.
     unflushed: bool,
     /// Our direction is to end.
@@ -46,7 +42,7 @@ struct Playing {
 
 /// Plays until it is over. `early` is what the peer has sent already.
 pub(crate) async fn play(stream: Stream, player: &mut Player, session: &mut Session, early: &[u8]) {
-    let mut playing = Playing { stream, buffer: vec![0; READ], unflushed: false, closing: false };
+    let mut playing = Playing { stream, unflushed: false, closing: false };
     if !early.is_empty() {
         player.received(early, session.elapsed());
     }
@@ -68,7 +64,10 @@ pub(crate) async fn play(stream: Stream, player: &mut Player, session: &mut Sess
         match happened {
             Happened::Read(0) => player.peer_ended(PeerEnd::Closed, session.elapsed()),
             Happened::Read(len) => {
-                let bytes = playing.buffer.get(..len).unwrap_or_default();
+                // Nobody else has read anything since: this task has not waited.
+                let shared = session.shared();
+                let buffer = shared.buffer.borrow();
+                let bytes = buffer.get(..len).unwrap_or_default();
                 session.heard(bytes);
                 player.received(bytes, session.elapsed());
             }
@@ -113,7 +112,7 @@ impl Playing {
         if session.poll_stop(cx).is_ready() {
             return Poll::Ready(Happened::Stop);
         }
-        if wants && let Poll::Ready(happened) = self.poll_read(cx) {
+        if wants && let Poll::Ready(happened) = self.poll_read(cx, session) {
             return Poll::Ready(happened);
         }
         if !send.is_empty()
@@ -127,8 +126,10 @@ impl Playing {
         alarm.poll(cx).map(|()| Happened::Time)
     }
 
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Happened> {
-        let mut buffer = ReadBuf::new(&mut self.buffer);
+    fn poll_read(&mut self, cx: &mut Context<'_>, session: &Session) -> Poll<Happened> {
+        let shared = session.shared();
+        let mut place = shared.buffer.borrow_mut();
+        let mut buffer = ReadBuf::new(&mut place);
         let read = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer));
         Poll::Ready(match read {
             Ok(()) => Happened::Read(buffer.filled().len()),

@@ -23,7 +23,12 @@ pub(crate) struct Shared {
     pub(crate) store: RefCell<Store>,
     pub(crate) tell: RefCell<Box<dyn FnMut(Event)>>,
     pub(crate) stop: watch::Receiver<bool>,
+    /// Where streams are read into: only one of them at a time. One for each would take 14 MB for a thousand.
+    pub(crate) buffer: RefCell<Vec<u8>>,
 }
+
+/// So many bytes are read at once.
+pub(crate) const READ: usize = 64 << 10;
 
 impl Shared {
     /// Tells whoever runs it.
@@ -69,6 +74,10 @@ impl Session {
             stored,
             stop: Box::pin(async move { stopping.stopped().await }),
         }
+    }
+
+    pub(crate) fn shared(&self) -> Rc<Shared> {
+        self.shared.clone()
     }
 
     pub(crate) fn pace(&self) -> Pace {
