@@ -224,3 +224,33 @@ fn datagrams_may_not_be_cut_nor_come_to_nobody() {
     let said = place.run(&to).ends(4).err;
     assert!(said.contains("peer broke off at side 1, turn 2, offset 0"), "{said}");
 }
+
+#[test]
+fn a_port_speaks_both_protocols_and_both_versions_of_ip() {
+    let datagrams = Talk::of_datagrams("10.0.0.1:5000", "10.0.0.2:53", &["ask", "answer"]);
+    let mut both = exchange(5001, "ask", "answer").pcap();
+    // Its packets, without the header of the file.
+    both.extend(&datagrams.pcap()[24..]);
+    for address in ["127.0.0.1", "[::1]"] {
+        let Ok(free) = TcpListener::bind(format!("{address}:0")) else {
+            crate::common::skipped(format!("no {address}"));
+            continue;
+        };
+        let at = free.local_addr().unwrap();
+        drop(free);
+        let line = format!("-r a.pcap --no-delay --linger 0.2 --report json --listen {at}");
+        let playing = Playing::start(Place::with(&both), &line).listening();
+        let client = UdpSocket::bind(format!("{address}:0")).unwrap();
+        client.set_read_timeout(Some(crate::common::PATIENCE)).unwrap();
+        client.send_to(b"ask", at).unwrap();
+        let mut buffer = [0; 100];
+        let (len, from) = client.recv_from(&mut buffer).unwrap();
+        assert_eq!((&buffer[..len], from), (&b"answer"[..], at));
+        let mut client = super::patient(TcpStream::connect(at).unwrap());
+        talk(&mut client, "ask", "answer");
+        drop(client);
+        let (_, said) = playing.ends(0);
+        let protocols: Vec<_> = reports(&said).iter().map(|r| r["protocol"].clone()).collect();
+        assert_eq!(protocols, ["UDP", "TCP"], "{said}");
+    }
+}
