@@ -64,6 +64,9 @@ test)
     need curl curl
     need dnsmasq dnsmasq-base
     need dig bind9-dnsutils
+    need redis-server redis-server
+    need redis-cli redis-tools
+    need openssl openssl
     need ping iputils-ping
     need tcpreplay tcpreplay
     /usr/bin/python3 -c 'import prometheus_client' 2>/dev/null || wanted+=(python3-prometheus-client)

@@ -128,7 +128,10 @@ impl Player {
 
     /// How it ended, when it is over.
     pub fn outcome(self) -> Outcome {
-        let turn = self.script.steps().get(self.at).map(|step| step.turn.saturating_sub(1));
+        // Who waits for an end has had the turn before it.
+        let rest = self.script.steps().get(self.at..).unwrap_or_default();
+        let next = rest.iter().find(|step| matches!(step.act, Act::Say(_) | Act::Hear(_)));
+        let turn = next.map(|step| step.turn.saturating_sub(1));
         Outcome {
             ending: self.ending.unwrap_or(Ending::Stopped),
             turns: turn.unwrap_or(self.script.turns()),

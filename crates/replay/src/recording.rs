@@ -171,6 +171,39 @@ impl Recording {
         self.ends = self.ends.map(|[from, to]| [to, from]);
     }
 
+    /// What stands behind a gap of a stream waited, when it was captured, for what did not come, while the other side
+    /// went on: puts all back to where it was captured.
+    pub(crate) fn settle_order(&mut self) {
+        if !self.events.iter().any(|event| matches!(event.what, What::Gap(_))) {
+            return;
+        }
+        // A gap is where its side goes on, not where it was found out.
+        let mut next = [None; 2];
+        for event in self.events.iter_mut().rev() {
+            let next = &mut next[event.side.index()];
+            match event.what {
+                What::Gap(_) => event.at = next.unwrap_or(event.at),
+                _ => *next = Some(event.at),
+            }
+        }
+        // A side stays in its order: what waited for a repetition came with it.
+        let mut latest = [i64::MIN; 2];
+        for event in &mut self.events {
+            let latest = &mut latest[event.side.index()];
+            *latest = event.at.max(*latest);
+            event.at = *latest;
+        }
+        self.events.sort_by_key(|event| event.at);
+        let mut bytes = Vec::with_capacity(self.bytes.len());
+        for event in &mut self.events {
+            if let What::Data { start, len, .. } = &mut event.what {
+                let from = std::mem::replace(start, bytes.len());
+                bytes.extend_from_slice(self.bytes.get(from..from + *len).unwrap_or_default());
+            }
+        }
+        self.bytes = bytes;
+    }
+
     /// All has happened: of each side the last FIN and the last RST stay. A FIN that more bytes of its side follow was
     /// none; a RST that bytes or a FIN follow crossed them, and comes after them.
     pub(crate) fn settle_finishes(&mut self) {
@@ -323,6 +356,25 @@ mod tests {
         let told: Vec<_> = recording.events().iter().map(|e| (e.at, e.side, e.what)).collect();
         let (fin, rst) = (What::Finish(Finish::Fin), What::Finish(Finish::Rst));
         assert_eq!(told, [(0, Side::Zero, fin), (2, Side::One, fin), (2, Side::Zero, rst)]);
+    }
+
+    #[test]
+    fn what_waited_behind_a_gap_is_put_back() {
+        let mut recording = Recording::new("a", Transport::Tcp);
+        // "ask" and, a gap later, "ed" of side 0, the answer, and one more turn of each.
+        recording.push_data(Side::Zero, 1, b"ask");
+        recording.push_data(Side::One, 4, b"answer");
+        recording.push_gap(Side::Zero, 60, 9, false);
+        recording.push_data(Side::Zero, 3, b"ed");
+        recording.push_data(Side::Zero, 5, b"more");
+        recording.push_data(Side::One, 6, b"all");
+        recording.push_finish(Side::Zero, 7, Finish::Fin);
+        recording.settle_order();
+        let told: Vec<_> = recording.events().iter().map(|e| (e.side.index(), e.at)).collect();
+        assert_eq!(told, [(0, 1), (0, 3), (0, 3), (1, 4), (0, 5), (1, 6), (0, 7)]);
+        assert_eq!(recording.bytes(), b"askedanswermoreall");
+        let missing: Vec<_> = recording.missing().collect();
+        assert_eq!(missing, [Missing { side: Side::Zero, offset: 3, len: 9 }]);
     }
 
     #[test]

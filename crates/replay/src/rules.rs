@@ -64,6 +64,9 @@ pub enum RuleError {
     /// A place is not understood.
     #[error("'{0}' is no place: OFFSET:LEN, in bytes of a turn, at most {MAX_ECHO} of them")]
     Echo(String),
+    /// It is not understood what to wait for.
+    #[error("'{0}' is none of length, bytes, any, none and regex:REGEX")]
+    Wait(String),
     /// A regular expression is wrong.
     #[error("regular expression '{0}': {1}")]
     Pattern(String, String),
@@ -136,10 +139,7 @@ impl std::str::FromStr for Wait {
             "none" => Ok(Self::None),
             _ => match text.strip_prefix("regex:") {
                 Some(regex) => Ok(Self::Regex(Pattern::new(regex)?)),
-                None => Err(RuleError::Pattern(
-                    shown(text),
-                    "one of length, bytes, any, none or regex:REGEX is needed".into(),
-                )),
+                None => Err(RuleError::Wait(shown(text))),
             },
         }
     }

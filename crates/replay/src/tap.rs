@@ -227,6 +227,9 @@ impl Sink for Tap {
         let _ = self.kept(handle, &Connection::new(key, initiator, report.first));
         let Some((entry, _)) = self.entries.get_mut(handle as usize) else { return Ok(()) };
         if let Entry::Recorded(mut kept) = std::mem::replace(entry, Entry::Left) {
+            if kept.recording.transport() == Transport::Tcp {
+                kept.recording.settle_order();
+            }
             kept.recording.settle_finishes();
             self.recorded.push((u64::from(handle) + 1, kept.recording));
         }

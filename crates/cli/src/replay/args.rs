@@ -26,7 +26,7 @@ pub(crate) struct Args {
     pub(crate) input_file: Vec<PathBuf>,
 
     /// Only packets of captures that this BPF filter matches (pcap-filter(7))
-    #[arg(short = 'e', long, value_name = "FILTER", requires = "input_file", help_heading = INPUT)]
+    #[arg(short = 'e', long, value_name = "FILTER", conflicts_with = "dumps", help_heading = INPUT)]
     pub(crate) filter: Option<String>,
 
     /// Only this connection: its number from 1, as --list has it, numbers from N to M, or its name. May be repeated
@@ -131,7 +131,7 @@ pub(crate) struct Args {
     pub(crate) close: Close,
 
     /// Speak TLS around the recorded bytes, as client
-    #[arg(long, requires = "connect", help_heading = TLS)]
+    #[arg(long, conflicts_with_all = ["listen", "listen_all"], help_heading = TLS)]
     pub(crate) tls: bool,
 
     /// The server's name; the address unless given

@@ -27,6 +27,8 @@ mod names;
 mod network;
 mod options;
 mod raw;
+#[cfg(all(target_os = "linux", feature = "libpcap"))]
+mod replay;
 mod stories;
 mod summary;
 mod usage;

@@ -86,7 +86,7 @@ async fn connect_stream(shared: &Rc<Shared>, address: &Address, script: &Arc<Scr
     let opened: Result<Stream, Ending> = tokio::select! {
         biased;
         () = shared.stopped() => Err(Ending::Stopped),
-        opened = in_time(shared, script, opened) => opened,
+        opened = in_time(shared, script, address, opened) => opened,
     };
     match opened {
         Ok(stream) => {
@@ -107,10 +107,16 @@ fn is_refused(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset)
 }
 
+/// Nobody is there, or not who should be.
+fn unconnected(address: &Address, error: &io::Error) -> Ending {
+    Ending::Failed(format!("cannot connect to {address}: {error}"))
+}
+
 /// Does it before the timeout of a turn?
 async fn in_time<T>(
     shared: &Shared,
     script: &Script,
+    address: &Address,
     doing: impl Future<Output = io::Result<T>>,
 ) -> Result<T, Ending> {
     let done = match shared.pace.timeout {
@@ -120,7 +126,7 @@ async fn in_time<T>(
     match done {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(error)) if is_refused(&error) && script.is_refused() => Err(Ending::Done),
-        Ok(Err(error)) => Err(Ending::Failed(format!("cannot connect: {error}"))),
+        Ok(Err(error)) => Err(unconnected(address, &error)),
         Err(_) => {
             let at = Place { side: script.side(), turn: 0, offset: 0 };
             Err(Ending::TimedOut(Standstill { at, waiting: Waiting::Connection }))
@@ -138,8 +144,7 @@ async fn connect_datagrams(shared: &Rc<Shared>, address: &Address, script: &Arc<
             session.over(player.outcome());
         }
         Err(error) => {
-            let ending = Ending::Failed(format!("cannot connect: {error}"));
-            Session::new(shared, script, None).over(unplayed(ending));
+            Session::new(shared, script, None).over(unplayed(unconnected(address, &error)));
         }
     }
 }

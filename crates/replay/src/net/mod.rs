@@ -85,12 +85,12 @@ pub enum Event {
 #[derive(Debug, Error)]
 pub enum NetError {
     /// An address cannot be listened on.
-    #[error("cannot listen on {address}: {source}{}", advice(.source))]
+    #[error("cannot listen on {address}: {reason}{}", advice(.reason))]
     Listen {
         /// Where.
         address: Address,
-        /// Why.
-        source: io::Error,
+        /// Why. Not named `source`: its text is a part of this one's.
+        reason: io::Error,
     },
     /// The system gives no event loop.
     #[error("cannot wait for sockets: {0}")]
@@ -190,7 +190,7 @@ async fn listen_all(
             };
             let door = door.and_then(|door| Ok((door.address()?, door)));
             let (at, door) =
-                door.map_err(|source| NetError::Listen { address: address.clone(), source })?;
+                door.map_err(|reason| NetError::Listen { address: address.clone(), reason })?;
             open.push((at, transport, door, scripts));
         }
     }
