@@ -127,8 +127,9 @@ impl Hearing {
 
     /// Does the turn wait for a pattern at its end that could go on?
     pub(crate) fn may_rest(&mut self, hear: &Hear) -> bool {
-        self.piece + 1 == hear.pieces.len()
-            && self.walk.as_mut().is_some_and(|walk| walk.is_whole())
+        let Some(Piece::Pattern(pattern, _)) = hear.pieces.get(self.piece) else { return false };
+        let walk = self.walk.get_or_insert_with(|| Box::new(Walk::new(pattern, Anchored::Yes)));
+        self.piece + 1 == hear.pieces.len() && walk.is_whole()
     }
 
     fn fit(&mut self, piece: &Piece, known: &[u8], bytes: &[u8]) -> Fits {

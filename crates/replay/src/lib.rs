@@ -25,7 +25,7 @@
 //! assert_eq!(player.next(now), Next::Over);
 //! assert_eq!(player.outcome().ending, Ending::Done);
 //! ```
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod dump;
 mod hearing;
@@ -44,8 +44,8 @@ mod tap;
 
 pub use dump::{DumpError, DumpOptions, Dumps, LeftOut, read_dumps};
 pub use net::{
-    Address, Event as NetEvent, NetError, Options, Played, Role, Tls, TlsClient, TlsServer, Trust,
-    run,
+    Address, Dismissed, Event as NetEvent, NetError, Options, Played, Role, Tls, TlsClient,
+    TlsServer, Trust, run,
 };
 pub use outcome::{Difference, Divergence, Ending, Outcome, Place, Standstill, Unlike, Waiting};
 pub use pattern::Pattern;

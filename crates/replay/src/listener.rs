@@ -65,6 +65,11 @@ impl Listener {
         self.hearing.taken()
     }
 
+    /// Where in the turn the next byte stands, missing bytes counted.
+    pub(crate) fn place(&self, hear: &Hear) -> u64 {
+        hear.with_gaps(self.hearing.taken())
+    }
+
     /// What comes back in what we say.
     pub(crate) fn slots(&self) -> &[Vec<u8>] {
         &self.slots
@@ -76,8 +81,14 @@ impl Listener {
     }
 
     /// Where in what the peer sent the first byte stood that was another one, though it may be.
-    pub(crate) fn differs(&self) -> Option<u64> {
-        self.differs
+    pub(crate) fn differs(&self, script: &Script) -> Option<u64> {
+        self.differs.or_else(|| self.differs_now(script))
+    }
+
+    /// The same of the turn that is heard now.
+    fn differs_now(&self, script: &Script) -> Option<u64> {
+        let (step, hear) = self.turn(script)?;
+        Some(step.offset.saturating_add(hear.with_gaps(self.hearing.differs()?)))
     }
 
     /// Something came; what of it is not as it must be.
@@ -91,7 +102,8 @@ impl Listener {
         let is_datagram = script.recording().transport() == Transport::Udp;
         match (&script.rules().wait, self.turn(script)) {
             (Wait::Any | Wait::None, turn) => {
-                self.news = true;
+                // A datagram is a turn at once; of a stream, silence ends it.
+                self.news = !is_datagram;
                 if let Some((_, hear)) = turn {
                     self.hearing.accept(hear, bytes, &mut self.slots);
                     if is_datagram {
@@ -119,11 +131,9 @@ impl Listener {
 
     /// Goes on to the next turn.
     fn next_turn(&mut self, script: &Script) {
-        if let Some((step, hear)) = self.turn(script) {
+        self.differs = self.differs.or_else(|| self.differs_now(script));
+        if let Some((_, hear)) = self.turn(script) {
             self.hearing.carry(hear, &mut self.slots);
-            if let Some(differs) = self.hearing.differs() {
-                self.differs.get_or_insert(step.offset.saturating_add(differs));
-            }
         }
         self.hearing = Hearing::default();
         self.find_turn(script, self.at + 1);
@@ -137,7 +147,8 @@ impl Listener {
 
     /// Takes what came into the turns it belongs to.
     fn listen(&mut self, script: &Script) -> Option<Divergence> {
-        if matches!(script.rules().wait, Wait::Any | Wait::None) {
+        let is_stream = script.recording().transport() == Transport::Tcp;
+        if matches!(script.rules().wait, Wait::Any | Wait::None) || !is_stream {
             return None;
         }
         let (mut at, mut divergence) = (0, None);
@@ -155,7 +166,8 @@ impl Listener {
             }
         }
         self.drop_waiting(at);
-        let too_much = self.turn(script).is_none() && self.waiting.len() > MAX_SURPLUS;
+        let most = if matches!(script.rules().wait, Wait::Bytes) { 0 } else { MAX_SURPLUS };
+        let too_much = self.turn(script).is_none() && self.waiting.len() > most;
         divergence.or_else(|| self.surplus(script).filter(|_| too_much))
     }
 
@@ -237,12 +249,17 @@ impl Listener {
             expected: Vec::new(),
             received: bytes.iter().take(SHOWN_SURPLUS).copied().collect(),
         };
-        let at = Place { side: script.peer(), turn: script.turns() + 1, offset: self.heard };
+        let offset = self.heard.saturating_add(script.left_out());
+        let at = Place { side: script.peer(), turn: script.turns() + 1, offset };
         Divergence { at, difference }
     }
 }
 
 fn diverged(script: &Script, step: &Step, difference: Difference) -> Divergence {
-    let offset = step.offset.saturating_add(difference.in_turn);
+    let in_turn = match &step.act {
+        Act::Hear(hear) => hear.with_gaps(difference.in_turn),
+        _ => difference.in_turn,
+    };
+    let offset = step.offset.saturating_add(in_turn);
     Divergence { at: Place { side: script.peer(), turn: step.turn, offset }, difference }
 }

@@ -19,6 +19,8 @@ pub enum Ending {
         /// It broke off.
         reset: bool,
     },
+    /// The connection broke, by what the peer sent or the network did.
+    Broken(Place, String),
     /// The system refused something.
     Failed(String),
     /// The program was asked to stop.
@@ -115,11 +117,26 @@ pub struct Outcome {
     pub received: u64,
     /// Where in what the peer sent the first byte stood that was not as recorded, though it may be.
     pub differs: Option<u64>,
+    /// Did the peer break off in the end?
+    pub reset: bool,
     /// How long it took.
     pub took: Duration,
 }
 
 impl Outcome {
+    /// That of a play that came to nothing.
+    pub fn unplayed(ending: Ending) -> Self {
+        Self {
+            ending,
+            turns: 0,
+            sent: 0,
+            received: 0,
+            differs: None,
+            reset: false,
+            took: Duration::ZERO,
+        }
+    }
+
     /// Was everything as it had to be?
     pub fn matched(&self) -> bool {
         self.ending == Ending::Done

@@ -150,13 +150,29 @@ impl Walk {
         self.state =
             self.state.and_then(|state| machine.next_state(&mut self.cache, state, byte).ok());
         match self.state {
-            Some(state) if state.is_match() => self.matched = Some(self.walked),
+            Some(state) if state.is_match() => {
+                self.matched = Some(self.walked);
+                if self.is_settled(state) {
+                    return self.decided();
+                }
+            }
             Some(state) if state.is_dead() || state.is_quit() => return self.decided(),
             Some(_) => {}
             None => return self.decided(),
         }
         self.walked += 1;
         Decision::Open
+    }
+
+    /// Can no byte lengthen the match that was found?
+    fn is_settled(&mut self, state: LazyStateID) -> bool {
+        let machine = &self.pattern.0.machine;
+        machine.byte_classes().representatives(0..=255).filter_map(|unit| unit.as_u8()).all(
+            |byte| {
+                let next = machine.next_state(&mut self.cache, state, byte);
+                next.is_ok_and(|next| next.is_dead())
+            },
+        )
     }
 
     /// How many bytes it has seen.
@@ -201,7 +217,7 @@ impl Walk {
 mod tests {
     use super::*;
 
-    /// What is decided, and after how many bytes.
+    /// What is decided, and after how many bytes; one more than there are where only their end decides.
     fn decided(pattern: &str, bytes: &[u8]) -> (Decision, usize) {
         let mut walk = Walk::new(&Pattern::new(pattern).unwrap(), Anchored::Yes);
         for (n, &byte) in (1..).zip(bytes) {
@@ -210,21 +226,25 @@ mod tests {
                 decision => return (decision, n),
             }
         }
-        (walk.end(), bytes.len())
+        (walk.end(), bytes.len() + 1)
     }
 
     #[test]
     fn a_match_ends_where_nothing_could_lengthen_it() {
         assert_eq!(decided("[0-9]+", b"123 "), (Decision::Matches(3), 4));
-        assert_eq!(decided("[0-9]+", b"123"), (Decision::Matches(3), 3));
+        assert_eq!(decided("[0-9]+", b"123"), (Decision::Matches(3), 4));
+        assert_eq!(decided("[0-9]+", b"123\n"), (Decision::Matches(3), 4));
+        assert_eq!(decided("[0-9]{3}", b"123\n"), (Decision::Matches(3), 4));
+        assert_eq!(decided("Date: .*", b"Date: Mon\n"), (Decision::Matches(9), 10));
+        assert_eq!(decided("a|ab", b"ab"), (Decision::Matches(1), 2));
         assert_eq!(decided("[0-9]{2}", b"123"), (Decision::Matches(2), 3));
         assert_eq!(decided("[0-9]+", b"x"), (Decision::Fails, 1));
         assert_eq!(decided("a(b|c.*z)?", b"acxx\n"), (Decision::Matches(1), 5));
         assert_eq!(decided("a(b|c.*z)?", b"acxxz\n"), (Decision::Matches(5), 6));
-        assert_eq!(decided("a+?", b"aaa"), (Decision::Matches(1), 3));
+        assert_eq!(decided("a+?", b"aaa"), (Decision::Matches(1), 2));
         assert_eq!(decided(r"[\x80-\xff]+", b"\xff\x80a"), (Decision::Matches(2), 3));
         assert_eq!(decided("a*", b"b"), (Decision::Matches(0), 1));
-        assert_eq!(decided("(?s).*", b"a\nb"), (Decision::Matches(3), 3));
+        assert_eq!(decided("(?s).*", b"a\nb"), (Decision::Matches(3), 4));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use crate::hearing::{Heard, Hearing};
 use crate::script::{Piece, Script};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// So many first bytes are looked at.
 const MOST: usize = 64 << 10;
@@ -24,6 +25,8 @@ pub struct Pool {
     ruled: BTreeSet<Place>,
     /// How often each was given away.
     times: Vec<u32>,
+    /// The longest that the peer was silent at the beginning.
+    silence: Duration,
     repeat: bool,
     in_order: bool,
 }
@@ -58,6 +61,7 @@ impl Pool {
     /// `in_order`.
     pub fn new(scripts: Vec<Arc<Script>>, repeat: bool, in_order: bool) -> Self {
         let times = vec![0; scripts.len()];
+        let silence = scripts.iter().map(|script| script.first_silence()).max().unwrap_or_default();
         let mut pool = Self {
             scripts,
             free: BTreeSet::new(),
@@ -66,6 +70,7 @@ impl Pool {
             lengths: BTreeMap::new(),
             ruled: BTreeSet::new(),
             times,
+            silence,
             repeat,
             in_order,
         };
@@ -98,6 +103,30 @@ impl Pool {
             Some(chosen) => self.give(chosen),
             None => Pick::Open,
         }
+    }
+
+    /// Which one the peer gets that has sent this datagram. One that was played to before gets another one only if that
+    /// begins with just this: it may only have asked again.
+    pub fn pick_datagram(&mut self, datagram: &[u8], again: bool) -> Pick {
+        if self.is_empty() {
+            return Pick::Nothing;
+        }
+        let fits = self.fits(datagram);
+        let whole = fits.whole.filter(|(len, _)| *len == datagram.len()).map(|(_, place)| place);
+        let next = || fits.other.map(|(_, place)| place).or_else(|| self.free.first().copied());
+        let chosen = match (whole, again) {
+            (None, false) if self.in_order => self.free.first().copied(),
+            (None, false) => fits.begun.map(|(place, _)| place).or_else(next),
+            (whole, _) => whole,
+        };
+        chosen.map_or(Pick::Nothing, |chosen| self.give(chosen))
+    }
+
+    /// The longest time that the peer was silent at the beginning of a recording, at this speed.
+    pub fn longest_silence(&self, speed: Option<f64>) -> Duration {
+        let Some(speed) = speed else { return Duration::ZERO };
+        let seconds = self.silence.as_secs_f64() / speed;
+        Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
     }
 
     /// Gives the next away to a client that says nothing.
@@ -172,14 +201,20 @@ impl Pool {
         if self.free.len() == 1 {
             return next;
         }
-        let mut fits = self.fits_plain(bytes);
-        self.add_ruled(&mut fits, bytes);
+        let fits = self.fits(bytes);
         match (fits.begun, fits.whole) {
             // Its next bytes tell them apart.
             (Some(_), Some(_)) | (Some((_, true)), None) if !decide => None,
             (_, Some((_, place))) | (Some((place, _)), None) => Some(place),
             (None, None) => fits.other.map(|(_, place)| place).or(next),
         }
+    }
+
+    /// Those that the bytes fit.
+    fn fits(&self, bytes: &[u8]) -> Fits {
+        let mut fits = self.fits_plain(bytes);
+        self.add_ruled(&mut fits, bytes);
+        fits
     }
 
     /// Those whose first turn must be certain bytes.

@@ -137,7 +137,8 @@ impl Player {
             turns: turn.unwrap_or(self.script.turns()),
             sent: self.sent,
             received: self.received,
-            differs: self.listener.differs(),
+            differs: self.listener.differs(&self.script),
+            reset: self.peer == Some(PeerEnd::Reset),
             took: self.now,
         }
     }
@@ -145,6 +146,15 @@ impl Player {
     /// The play cannot go on.
     pub fn end(&mut self, ending: Ending) {
         self.ending.get_or_insert(ending);
+    }
+
+    /// The connection broke, for this reason.
+    pub fn break_off(&mut self, why: String) {
+        let script = self.script.clone();
+        let side = script.peer();
+        let end = Place { side, turn: script.turns(), offset: self.received };
+        let at = script.steps().get(self.at).map_or(end, |step| self.place(step));
+        self.end(Ending::Broken(at, why));
     }
 
     /// The peer has said nothing for too long already.
@@ -198,7 +208,7 @@ impl Player {
         }
         match &step.act {
             Act::Finish(finish) => Some(self.finish(*finish)),
-            Act::Say(parts) => self.say(step, parts),
+            Act::Say(said) => self.say(step, said.parts()),
             Act::Hear(_) | Act::HearFinish => None,
         }
     }
@@ -280,9 +290,9 @@ impl Player {
     /// What is to be sent now.
     fn to_send(&self) -> &[u8] {
         match self.script.steps().get(self.at) {
-            Some(Step { act: Act::Say(parts), .. }) => match self.script.recording().transport() {
+            Some(Step { act: Act::Say(said), .. }) => match self.script.recording().transport() {
                 Transport::Udp => &self.datagram,
-                Transport::Tcp => parts.get(self.part).map_or(&[], |part| {
+                Transport::Tcp => said.parts().get(self.part).map_or(&[], |part| {
                     part_bytes(&self.script, self.listener.slots(), part, self.said)
                 }),
             },
@@ -296,7 +306,8 @@ impl Player {
         self.sent += bytes as u64;
         self.said += bytes as u64;
         let script = self.script.clone();
-        let Some(Step { act: Act::Say(parts), .. }) = script.steps().get(self.at) else { return };
+        let Some(Step { act: Act::Say(said), .. }) = script.steps().get(self.at) else { return };
+        let parts = said.parts();
         if script.recording().transport() == Transport::Udp {
             self.pass();
         } else if parts
@@ -328,12 +339,15 @@ impl Player {
             self.pass();
             return None;
         }
-        if let Some(until) = self.listener.quiet_until(&self.script, self.at) {
-            if self.now < until && self.peer.is_none() {
-                return Some(Some(until));
+        let deadline = self.deadline(self.due(step));
+        let is_late = deadline.is_some_and(|deadline| self.now >= deadline);
+        if let Some(quiet) = self.listener.quiet_until(&self.script, self.at) {
+            if self.now < quiet && self.peer.is_none() && !is_late {
+                return Some(Some(quiet.min(deadline.unwrap_or(quiet))));
             }
-            if let Some(divergence) = self.listener.take_quiet(&self.script) {
-                self.end(Ending::Diverged(divergence));
+            if self.now >= quiet || self.peer.is_some() {
+                let divergence = self.listener.take_quiet(&self.script);
+                self.ending = self.ending.take().or(divergence.map(Ending::Diverged));
             }
         }
         if self.listener.is_past(self.at) {
@@ -349,13 +363,12 @@ impl Player {
             self.end(Ending::PeerClosed { at, reset: peer == PeerEnd::Reset });
             return None;
         }
-        let until = self.deadline(self.due(step));
-        if until.is_some_and(|until| self.now >= until) {
+        if is_late {
             let waiting = Waiting::Turn { come: self.listener.taken(), of: hear.len };
             self.end(Ending::TimedOut(Standstill { at, waiting }));
             return None;
         }
-        Some(until)
+        Some(deadline)
     }
 
     /// The peer's end: until when to wait for it.
@@ -407,9 +420,9 @@ impl Player {
 
     /// Where a step stands; in a turn of the peer what has come counts.
     fn place(&self, step: &Step) -> Place {
-        let (side, come) = match step.act {
+        let (side, come) = match &step.act {
             Act::Say(_) | Act::Finish(_) => (self.script.side(), self.said),
-            Act::Hear(_) => (self.script.peer(), self.listener.taken()),
+            Act::Hear(hear) => (self.script.peer(), self.listener.place(hear)),
             Act::HearFinish => (self.script.peer(), 0),
         };
         Place { side, turn: step.turn, offset: step.offset.saturating_add(come) }

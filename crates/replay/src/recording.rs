@@ -174,26 +174,50 @@ impl Recording {
     /// What stands behind a gap of a stream waited, when it was captured, for what did not come, while the other side
     /// went on: puts all back to where it was captured.
     pub(crate) fn settle_order(&mut self) {
-        if !self.events.iter().any(|event| matches!(event.what, What::Gap(_))) {
+        let captured = self.events.iter().map(|event| event.at).collect();
+        self.settle_order_by(captured);
+    }
+
+    /// The same by other marks of when each event was captured, as the numbers of packets.
+    pub(crate) fn settle_order_by(&mut self, mut captured: Vec<i64>) {
+        let is_gap = |event: &Event| matches!(event.what, What::Gap(_));
+        if captured.len() != self.events.len() || !self.events.iter().any(is_gap) {
             return;
         }
         // A gap is where its side goes on, not where it was found out.
         let mut next = [None; 2];
-        for event in self.events.iter_mut().rev() {
+        for (event, mark) in self.events.iter().zip(&mut captured).rev() {
             let next = &mut next[event.side.index()];
             match event.what {
-                What::Gap(_) => event.at = next.unwrap_or(event.at),
-                _ => *next = Some(event.at),
+                What::Gap(_) => *mark = next.unwrap_or(*mark).min(*mark),
+                _ => *next = Some(*mark),
             }
         }
         // A side stays in its order: what waited for a repetition came with it.
         let mut latest = [i64::MIN; 2];
-        for event in &mut self.events {
+        for (event, mark) in self.events.iter().zip(&mut captured) {
             let latest = &mut latest[event.side.index()];
-            *latest = event.at.max(*latest);
-            event.at = *latest;
+            *latest = (*mark).max(*latest);
+            *mark = *latest;
         }
-        self.events.sort_by_key(|event| event.at);
+        if !captured.is_sorted() {
+            self.sort_by(captured);
+        }
+    }
+
+    /// Puts events into the order of their marks. What a gap stands for has the time of what follows.
+    fn sort_by(&mut self, marks: Vec<i64>) {
+        let mut marked: Vec<_> = marks.into_iter().zip(std::mem::take(&mut self.events)).collect();
+        marked.sort_by_key(|(mark, _)| *mark);
+        self.events = marked.into_iter().map(|(_, event)| event).collect();
+        let mut next = [None; 2];
+        for event in self.events.iter_mut().rev() {
+            let next = &mut next[event.side.index()];
+            match event.what {
+                What::Gap(_) => event.at = next.unwrap_or(event.at).min(event.at),
+                _ => *next = Some(event.at),
+            }
+        }
         let mut bytes = Vec::with_capacity(self.bytes.len());
         for event in &mut self.events {
             if let What::Data { start, len, .. } = &mut event.what {

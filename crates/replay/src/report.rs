@@ -1,6 +1,6 @@
 //! What became of plays, for people and for programs.
 
-use crate::net::Played;
+use crate::net::{Dismissed, Played};
 use crate::outcome::{Difference, Divergence, Ending, Place, Standstill, Unlike, Waiting};
 use flow::Side;
 use serde_json::{Map, Value, json};
@@ -21,8 +21,8 @@ fn plural(n: u64, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
-/// A play in a line, and below it what differs.
-pub fn text(played: &Played) -> String {
+/// A play in a line, and in others below it what differs. Bytes of the input stand in them as they are.
+pub fn lines(played: &Played) -> Vec<String> {
     let outcome = &played.outcome;
     let mut text = format!("{}: {}", played.script.recording().name(), ending(&outcome.ending));
     if outcome.ending != Ending::NotPlayed {
@@ -39,11 +39,21 @@ pub fn text(played: &Played) -> String {
     if let Some(differs) = outcome.differs {
         let _ = write!(text, "; the peer's bytes differ from offset {differs} on");
     }
-    text.push('\n');
-    if let Ending::Diverged(Divergence { at, difference }) = &outcome.ending {
-        push_difference(&mut text, at.offset, difference);
+    if outcome.reset && outcome.matched() {
+        text.push_str("; the peer broke off in the end");
     }
-    text
+    let mut lines = vec![text];
+    if let Ending::Diverged(Divergence { at, difference }) = &outcome.ending {
+        push_difference(&mut lines, at.offset, difference);
+    }
+    lines
+}
+
+/// Somebody who was not played to, as an object of JSON, in a line.
+pub fn dismissed(peer: &str, why: &Dismissed) -> String {
+    let reason = why.to_string();
+    json!({"result": "dismissed", "matched": !why.is_fault(), "peer": peer, "reason": reason})
+        .to_string()
 }
 
 fn ending(ending: &Ending) -> String {
@@ -69,6 +79,7 @@ fn ending(ending: &Ending) -> String {
         }
         Ending::PeerClosed { at, reset: false } => format!("peer closed at {}", place(*at)),
         Ending::PeerClosed { at, reset: true } => format!("peer broke off at {}", place(*at)),
+        Ending::Broken(at, why) => format!("broken at {}: {why}", place(*at)),
         Ending::Failed(why) => format!("failed: {why}"),
         Ending::Stopped => "stopped".into(),
         Ending::NotPlayed => "not played".into(),
@@ -76,24 +87,23 @@ fn ending(ending: &Ending) -> String {
 }
 
 /// Expected and received side by side, from a few bytes before the first that differs.
-fn push_difference(text: &mut String, offset: u64, difference: &Difference) {
+fn push_difference(lines: &mut Vec<String>, offset: u64, difference: &Difference) {
     let before = &difference.before;
     let [expected, received] =
         [&difference.expected, &difference.received].map(|bytes| [&**before, bytes].concat());
     let start = offset.saturating_sub(before.len() as u64);
-    let _ = writeln!(text, "    offset    {:<34}received", "expected");
+    lines.push(format!("    offset    {:<34}received", "expected"));
     let most = expected.len().max(received.len());
     for line in (0..most).step_by(WIDTH) {
         let [left, right] = [&expected, &received]
             .map(|bytes| bytes.get(line..bytes.len().min(line + WIDTH)).unwrap_or_default());
         let mark = if left == right { ' ' } else { '!' };
-        let _ = writeln!(
-            text,
+        lines.push(format!(
             "  {mark} {:08x}  {:<34}{}",
             start + line as u64,
             dump(left),
             dump(right).trim_end()
-        );
+        ));
     }
 }
 
@@ -140,13 +150,16 @@ pub fn json(played: &Played) -> String {
     if let Some(differs) = outcome.differs {
         put("differs_from", differs.into());
     }
+    if outcome.reset {
+        put("reset", true.into());
+    }
     if let Some(at) = place_of(&outcome.ending) {
         put("at", json!({"side": side(at.side), "turn": at.turn, "offset": at.offset}));
     }
     match &outcome.ending {
         Ending::Diverged(divergence) => put("difference", difference(&divergence.difference)),
         Ending::TimedOut(standstill) => put("waited_for", waiting(standstill.waiting)),
-        Ending::Failed(why) => put("reason", why.as_str().into()),
+        Ending::Failed(why) | Ending::Broken(_, why) => put("reason", why.as_str().into()),
         _ => {}
     }
     Value::Object(all).to_string()
@@ -159,6 +172,7 @@ fn result(ending: &Ending) -> &'static str {
         Ending::TimedOut(_) => "timed out",
         Ending::PeerClosed { reset: false, .. } => "peer closed",
         Ending::PeerClosed { reset: true, .. } => "peer reset",
+        Ending::Broken(..) => "broken",
         Ending::Failed(_) => "failed",
         Ending::Stopped => "stopped",
         Ending::NotPlayed => "not played",
@@ -169,7 +183,8 @@ fn place_of(ending: &Ending) -> Option<Place> {
     match ending {
         Ending::Diverged(Divergence { at, .. })
         | Ending::TimedOut(Standstill { at, .. })
-        | Ending::PeerClosed { at, .. } => Some(*at),
+        | Ending::PeerClosed { at, .. }
+        | Ending::Broken(at, _) => Some(*at),
         Ending::Done | Ending::Failed(_) | Ending::Stopped | Ending::NotPlayed => None,
     }
 }

@@ -14,9 +14,9 @@ use wire::Timestamp;
 pub struct Store {
     output: Option<Output>,
     names: Names,
-    /// Why nothing more is stored.
+    /// Why nothing more is stored, and was that told?
     failure: Option<SinkError>,
-    prepared: bool,
+    told: bool,
 }
 
 /// A connection that is being stored.
@@ -32,30 +32,40 @@ pub struct Stored {
 
 impl Store {
     /// Stores in a directory, or nowhere. Files are named in UTC, or in the local zone.
-    pub fn new(dir: Option<PathBuf>, utc: bool, max_open: usize) -> Self {
+    /// A run may go on `endless`ly: then names that were given long ago are forgotten.
+    pub fn new(dir: Option<PathBuf>, utc: bool, max_open: usize, endless: bool) -> Self {
         let output = dir.map(|dir| {
             let config = OutputConfig {
                 dir,
                 format: Format::Json,
                 utc,
                 max_open,
+                endless,
                 ..OutputConfig::default()
             };
             Output::new(&config, Box::new(io::sink()), Box::new(io::sink()))
         });
-        Self { output, names: Names::new(utc), failure: None, prepared: false }
+        Self { output, names: Names::new(utc).endless(endless), failure: None, told: false }
+    }
+
+    /// Creates the directory, if anything is to be stored.
+    ///
+    /// # Errors
+    /// It cannot be created.
+    pub fn prepare(&self) -> Result<(), SinkError> {
+        self.output.as_ref().map_or(Ok(()), Output::prepare)
+    }
+
+    /// Why nothing more is stored, if that is new.
+    pub fn news(&mut self) -> Option<String> {
+        let failure = self.failure.as_ref().filter(|_| !self.told)?;
+        self.told = true;
+        Some(failure.to_string())
     }
 
     /// A connection begins. `None` where nothing is stored.
     pub fn open(&mut self, transport: Transport, ends: [Endpoint; 2]) -> Option<Stored> {
         let output = self.output.as_mut().filter(|_| self.failure.is_none())?;
-        if !self.prepared {
-            if let Err(error) = output.prepare() {
-                self.failure = Some(error);
-                return None;
-            }
-            self.prepared = true;
-        }
         let (key, initiator) = FlowKey::new(transport.number(), ends[0], ends[1]);
         let source = Source::new(now(), 1, 1);
         let connection = Connection::new(key, initiator, source);

@@ -56,6 +56,11 @@ impl Names {
         Self(Namer::new(utc))
     }
 
+    /// The same, for a run that may go on for weeks: the latest names alone are remembered.
+    pub fn endless(self, endless: bool) -> Self {
+        Self(self.0.endless(endless))
+    }
+
     /// The number of a connection that was just opened among those that look like it; from 1. To be asked once for
     /// each, in the order in which they are opened.
     pub fn number(&mut self, connection: &Connection) -> u32 {

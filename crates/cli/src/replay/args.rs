@@ -78,9 +78,9 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "connect", help_heading = ROLE)]
     pub(crate) in_order: bool,
 
-    /// Most connections at once
-    #[arg(long, value_name = "N", default_value_t = 1000, conflicts_with_all = ["listen", "listen_all"], help_heading = ROLE)]
-    pub(crate) at_once: usize,
+    /// Most connections at once; with --connect 1000 unless given, else as many as the system lets a program have
+    #[arg(long, value_name = "N", help_heading = ROLE)]
+    pub(crate) at_once: Option<usize>,
 
     /// What the peer must send before we go on: as many bytes as recorded (length), the same (bytes), anything
     /// (any), what ends a turn (regex:REGEX) as often as recorded, or nothing (none). Where something may differ
@@ -162,7 +162,7 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "DIR", default_value = ".", help_heading = OUTPUT)]
     pub(crate) output_dir: PathBuf,
 
-    /// Store nothing
+    /// Store nothing, whatever -o says
     #[arg(long, help_heading = OUTPUT)]
     pub(crate) no_store: bool,
 

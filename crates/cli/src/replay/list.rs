@@ -23,8 +23,8 @@ fn write(out: &mut impl Write, recordings: &[Numbered], as_json: bool) -> io::Re
     if !as_json {
         writeln!(
             out,
-            "{:>6}  {:>9}  {:>12}  {:>12}  {:>9}  connection",
-            "number", "turns", "side 0", "side 1", "missing"
+            "{:>6}  {:<8}  {:>9}  {:>12}  {:>12}  {:>9}  connection",
+            "number", "protocol", "turns", "side 0", "side 1", "missing"
         )?;
     }
     for (number, recording) in recordings {
@@ -40,7 +40,12 @@ fn write(out: &mut impl Write, recordings: &[Numbered], as_json: bool) -> io::Re
             writeln!(out, "{line}")?;
         } else {
             let name = crate::progress::one_line(name);
-            writeln!(out, "{number:>6}  {turns:>9}  {zero:>12}  {one:>12}  {missing:>9}  {name}")?;
+            let protocol = recording.transport();
+            writeln!(
+                out,
+                "{number:>6}  {:<8}  {turns:>9}  {zero:>12}  {one:>12}  {missing:>9}  {name}",
+                protocol.to_string()
+            )?;
         }
     }
     Ok(())

@@ -56,6 +56,7 @@ fn replay(args: &Args, notes: &mut Notes) -> Result<ExitCode, Refused> {
     let chosen = plan::chosen(args).unwrap_or_else(|message| usage(message));
     let rules = plan::rules(args).unwrap_or_else(|message| usage(message));
     let pace = plan::pace(args).unwrap_or_else(|message| usage(message));
+    plan::at_once(args).unwrap_or_else(|message| usage(message));
     let tls = plan::tls(args).map_err(anyhow::Error::msg)?;
     let stop = Stop::watch()?;
     let recordings = match args.dumps.is_empty() {
@@ -70,26 +71,23 @@ fn replay(args: &Args, notes: &mut Notes) -> Result<ExitCode, Refused> {
         return Ok(status(notes, true));
     }
     let role = plan::role(args, rules, recordings).map_err(anyhow::Error::msg)?;
-    give_descriptors(&role, args.at_once);
+    let most = Descriptors::for_role(&role, args.at_once);
     let store = (!args.no_store).then(|| args.output_dir.clone());
     let options = Options {
         pace,
         tls,
-        store: Store::new(store, args.utc, STORED_AT_ONCE),
+        store: Store::new(store, args.utc, most.files, args.repeat),
         repeat: args.repeat,
         in_order: args.in_order,
-        at_once: args.at_once,
+        at_once: most.connections,
     };
     let tally = Rc::new(RefCell::new(Tally::default()));
     let (counting, quiet, json) = (tally.clone(), args.quiet, args.report == Report::Json);
-    let tell = Box::new(move |event| counting.borrow_mut().take(event, quiet, json));
+    let tell = Box::new(move |event| counting.borrow_mut().take(&event, quiet, json));
     replay::run(role, options, tell, move || stop.is_wanted())?;
     let tally = tally.borrow();
     Ok(tally.status(notes, args.repeat))
 }
-
-/// So many files of what was said are open at once.
-const STORED_AT_ONCE: usize = 100;
 
 fn status(notes: &Notes, matched: bool) -> ExitCode {
     match (matched, notes.incomplete()) {
@@ -106,22 +104,31 @@ struct Tally {
     matched: u64,
     failed: u64,
     not_played: u64,
+    /// Peers that were not played to, for their own fault.
+    faults: u64,
     /// Standard output cannot be written to.
     deaf: Option<io::Error>,
 }
 
 impl Tally {
-    fn take(&mut self, event: NetEvent, quiet: bool, json: bool) {
+    fn take(&mut self, event: &NetEvent, quiet: bool, json: bool) {
         match event {
-            NetEvent::Listening(address, transport, recordings) => {
-                if !quiet {
-                    say(format_args!(
-                        "pcap2conn: listening on {address} ({transport}), recordings: {recordings}\n"
-                    ));
+            NetEvent::Listening(address, transport, recordings) if !quiet => say(format_args!(
+                "pcap2conn: listening on {address} ({transport}), recordings: {recordings}\n"
+            )),
+            NetEvent::Listening(..) => {}
+            NetEvent::Note(note) => say(format_args!("pcap2conn: {}\n", one_line(note))),
+            NetEvent::Dismissed { peer, why } => {
+                self.faults += u64::from(why.is_fault());
+                match (json, quiet && !why.is_fault()) {
+                    (_, true) => {}
+                    (true, _) => self.print(&report::dismissed(peer, why)),
+                    (false, _) => {
+                        say(format_args!("pcap2conn: {}\n", one_line(&format!("{peer}: {why}"))));
+                    }
                 }
             }
-            NetEvent::Note(note) => say(format_args!("pcap2conn: {}\n", one_line(&note))),
-            NetEvent::Played(played) => self.take_played(&played, quiet, json),
+            NetEvent::Played(played) => self.take_played(played, quiet, json),
         }
     }
 
@@ -131,15 +138,23 @@ impl Tally {
         self.matched += u64::from(matched);
         self.failed += u64::from(matches!(played.outcome.ending, Ending::Failed(_)));
         self.not_played += u64::from(played.outcome.ending == Ending::NotPlayed);
-        if json {
-            let written = stdout().write_all((report::json(played) + "\n").as_bytes());
-            self.deaf = self.deaf.take().or(written.err());
-        } else if !quiet || !matched {
-            for line in report::text(played).lines() {
-                let head = if line.starts_with(' ') { "" } else { "pcap2conn: " };
-                say(format_args!("{head}{}\n", one_line(line)));
-            }
+        if quiet && matched {
+            return;
         }
+        if json {
+            self.print(&report::json(played));
+            return;
+        }
+        for (n, line) in report::lines(played).iter().enumerate() {
+            let head = if n == 0 { "pcap2conn: " } else { "" };
+            say(format_args!("{head}{}\n", one_line(line)));
+        }
+    }
+
+    /// A line on standard output.
+    fn print(&mut self, line: &str) {
+        let written = stdout().write_all(format!("{line}\n").as_bytes());
+        self.deaf = self.deaf.take().or(written.err());
     }
 
     fn status(&self, notes: &Notes, repeat: bool) -> ExitCode {
@@ -153,27 +168,62 @@ impl Tally {
         }
         // Who plays again and again may be stopped before all had their turn.
         let excused = if repeat { self.not_played } else { 0 };
-        status(notes, self.matched + excused == self.played)
+        // Without it, a recording that nobody got tells of peers that were not played to.
+        let blamed = if repeat { self.faults } else { 0 };
+        status(notes, self.matched + excused == self.played && blamed == 0)
     }
 }
 
-/// Sockets need descriptors; the system gives more to whoever asks.
+/// Descriptors, shared out.
+#[derive(Clone, Copy, Debug)]
+struct Descriptors {
+    connections: usize,
+    /// Of what was said.
+    files: usize,
+}
+
+impl Descriptors {
+    /// What a run may have at once, if more is asked for than the system has.
+    const MOST_FILES: usize = 100;
+    /// The standard streams, an event loop, sockets that listen, a directory.
+    const OTHERS: usize = 16;
+    /// So many connections a client makes at once, unless told.
+    const AT_ONCE: usize = 1000;
+
+    fn for_role(role: &Role, at_once: Option<usize>) -> Self {
+        let (wanted, doors) = match role {
+            Role::Connect(_, scripts) => (scripts.len().min(at_once.unwrap_or(Self::AT_ONCE)), 0),
+            // Anybody may come.
+            Role::Listen(doors) => (at_once.unwrap_or(usize::MAX), 2 * doors.len()),
+        };
+        let others = Self::OTHERS + doors;
+        let most = descriptor_limit(wanted.saturating_add(Self::MOST_FILES + others));
+        let files = Self::MOST_FILES.min(most / 4).max(1);
+        let connections = wanted.min(most.saturating_sub(files + others)).max(1);
+        Self { connections, files }
+    }
+}
+
+/// How many descriptors this process may have; the system gives more to whoever asks for them.
 #[cfg(target_os = "linux")]
-fn give_descriptors(role: &Role, at_once: usize) {
+fn descriptor_limit(wanted: usize) -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let plays = match role {
-        Role::Connect(_, scripts) => scripts.len().min(at_once),
-        // Anybody may come.
-        Role::Listen(_) => usize::MAX,
-    };
-    let needed = u64::try_from(plays.saturating_add(STORED_AT_ONCE + 32)).unwrap_or(u64::MAX);
+    let wanted = u64::try_from(wanted).unwrap_or(u64::MAX);
     let limit = getrlimit(Resource::Nofile);
     let maximum = limit.maximum.unwrap_or(u64::MAX);
-    if limit.current.is_some_and(|current| current < needed.min(maximum)) {
-        // Where it may not be, what cannot be opened is said then.
-        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(needed.min(maximum)), ..limit });
-    }
+    let current = limit.current.unwrap_or(u64::MAX);
+    let needed = wanted.min(maximum);
+    let limit = match current < needed
+        && setrlimit(Resource::Nofile, Rlimit { current: Some(needed), ..limit }).is_ok()
+    {
+        true => needed,
+        false => current,
+    };
+    usize::try_from(limit).unwrap_or(usize::MAX)
 }
 
+/// What systems usually give.
 #[cfg(not(target_os = "linux"))]
-fn give_descriptors(_: &Role, _: usize) {}
+fn descriptor_limit(_: usize) -> usize {
+    256
+}

@@ -5,7 +5,7 @@ use super::recordings::Numbered;
 use flow::Side;
 use replay::{
     Address, Fill, HalfClose, Pace, Recording, Role, Rules, Script, Tls, TlsClient, TlsServer,
-    Transport, Trust, Wait, Wanted,
+    TooMuch, Transport, Trust, Wait, Wanted, What,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -49,7 +49,10 @@ fn wanted(text: &str) -> Result<Wanted, String> {
     }
     let (from, to) = text.split_once('-').unwrap_or((text, text));
     let (from, to) = (number(from).ok_or_else(wrong)?, number(to).ok_or_else(wrong)?);
-    if from > to { Err(wrong()) } else { Ok(Wanted::Numbers(from..=to)) }
+    match from > to {
+        true => Err(format!("--connection {text}: none is from {from} to {to}")),
+        false => Ok(Wanted::Numbers(from..=to)),
+    }
 }
 
 /// Is this recording among those that are wanted?
@@ -83,6 +86,14 @@ pub(crate) fn rules(args: &Args) -> Result<Rules, String> {
     Ok(rules)
 }
 
+/// How many connections there may be at once, if that is said.
+pub(crate) fn at_once(args: &Args) -> Result<(), String> {
+    match args.at_once {
+        Some(0) => Err("--at-once 0: at least 1 is needed".into()),
+        _ => Ok(()),
+    }
+}
+
 pub(crate) fn pace(args: &Args) -> Result<Pace, String> {
     let seconds = |option: &str, seconds: f64| match (0.0..=MOST_SECONDS).contains(&seconds) {
         true => Ok(Duration::from_secs_f64(seconds)),
@@ -104,11 +115,17 @@ pub(crate) fn tls(args: &Args) -> Result<Tls, String> {
         return Ok(Tls::Server(TlsServer::new(cert, key, &args.tls_alpn)?));
     }
     if !args.tls {
-        return Ok(Tls::None);
+        return match args.tls_alpn.is_empty() {
+            true => Ok(Tls::None),
+            false => {
+                Err("--tls-alpn: there is no TLS without --tls, or --tls-cert and --tls-key".into())
+            }
+        };
     }
     let name = match (&args.tls_name, &args.connect) {
         (Some(name), _) => name.clone(),
         (None, Some(Address::Ip(address))) => address.ip().to_string(),
+        (None, Some(Address::Name(name, _))) => name.clone(),
         (None, _) => "localhost".into(),
     };
     let trust = match &args.tls_ca {
@@ -143,6 +160,10 @@ pub(crate) fn role(args: &Args, rules: Rules, recordings: Vec<Numbered>) -> Resu
         Arc::new(Script::new(Arc::new(recording), side, rules.clone(), fill, close))
     };
     let scripts: Vec<_> = recordings.into_iter().map(|(_, recording)| script(recording)).collect();
+    let cost = scripts.iter().map(|script| script.recording().cost() + script.cost());
+    if cost.fold(0, usize::saturating_add) > chosen(args)?.memory {
+        return Err(TooMuch(args.max_memory).to_string());
+    }
     check_datagrams(args, &scripts)?;
     if let Some(address) = &args.connect {
         return Ok(Role::Connect(address.clone(), scripts));
@@ -202,6 +223,18 @@ fn refuse_gaps(args: &Args, recordings: &[Numbered]) -> Result<(), String> {
     ))
 }
 
+/// What an IPv4 packet has room for beside its headers and UDP's.
+const MAX_DATAGRAM: u64 = 65_507;
+
+fn largest_datagram(script: &Script) -> u64 {
+    let ours = script.recording().events().iter().filter(|event| event.side == script.side());
+    let size = |what| match what {
+        What::Data { len, cut, .. } => cut.saturating_add(len as u64),
+        What::Gap(_) | What::Finish(_) => 0,
+    };
+    ours.map(|event| size(event.what)).max().unwrap_or(0)
+}
+
 /// Datagrams need somebody to send them to, and an IP address.
 fn check_datagrams(args: &Args, scripts: &[Arc<Script>]) -> Result<(), String> {
     let is_unix = [&args.listen, &args.connect]
@@ -217,6 +250,17 @@ fn check_datagrams(args: &Args, scripts: &[Arc<Script>]) -> Result<(), String> {
         }
         if is_tls {
             return Err(format!("{name}: datagrams are not played in TLS; --tcp leaves them out"));
+        }
+        if largest_datagram(script) > MAX_DATAGRAM {
+            return Err(format!(
+                "{name}: a datagram of more than {MAX_DATAGRAM} bytes cannot be sent"
+            ));
+        }
+        if args.connect.is_some() && !script.speaks_first() {
+            return Err(format!(
+                "{name}: the peer would speak first, to a port that it cannot know; --side, or --listen, or choose \
+                 others (--connection)"
+            ));
         }
         if args.connect.is_none() && script.speaks_first() {
             return Err(format!(

@@ -76,7 +76,7 @@ impl Whole {
         recording.reserve(count(|draft| draft.entries.len()), count(|draft| draft.bytes.len()));
         let mut zero = Cursor::new(&draft, 0_i64.saturating_sub(later.min(0)));
         let Some(other) = other else {
-            while zero.take(&mut recording) {}
+            zero.take_all(&mut recording);
             return recording;
         };
         let mut one = Cursor::new(other, later.max(0));
@@ -104,6 +104,26 @@ impl<'a> Cursor<'a> {
 
     fn has_packets(&self) -> bool {
         self.entries.iter().all(|entry| entry.has_packet)
+    }
+
+    /// Moves all entries to the recording. What waited behind a gap goes back to where its packet came.
+    fn take_all(&mut self, recording: &mut Recording) {
+        let one_file =
+            |entry: &Entry| Some(entry.file) == self.entries.first().map(|first| first.file);
+        let by_packet = recording.transport() == Transport::Tcp
+            && self.entries.iter().all(|entry| entry.has_packet && one_file(entry));
+        let mut captured = Vec::new();
+        while let Some(entry) = self.entries.first() {
+            let packet = i64::try_from(entry.packet).unwrap_or(i64::MAX);
+            let before = recording.events().len();
+            self.take(recording);
+            if by_packet && recording.events().len() > before {
+                captured.push(packet);
+            }
+        }
+        if by_packet {
+            recording.settle_order_by(captured);
+        }
     }
 
     /// Moves the next entry to the recording; `false` at the end.

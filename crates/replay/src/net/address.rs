@@ -1,14 +1,18 @@
 //! Where to listen, or to connect to.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use tokio::net::lookup_host;
 
 /// An address of a socket.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Address {
     /// An IP address and a port.
     Ip(SocketAddr),
+    /// A name to be looked up, and a port.
+    Name(String, u16),
     /// A path, for streams.
     Unix(PathBuf),
 }
@@ -16,7 +20,7 @@ pub enum Address {
 impl std::str::FromStr for Address {
     type Err = String;
 
-    /// `ADDR:PORT`, `PORT` alone for this machine, or `unix:PATH`. Names are looked up.
+    /// `ADDR:PORT`, `NAME:PORT`, `PORT` alone for this machine, or `unix:PATH`.
     fn from_str(text: &str) -> Result<Self, String> {
         if let Some(path) = text.strip_prefix("unix:") {
             return match path {
@@ -34,15 +38,44 @@ impl std::str::FromStr for Address {
         if text.parse::<IpAddr>().is_ok() || !text.contains(':') {
             return Err(format!("'{text}' has no port: ADDR:PORT, [ADDR]:PORT or unix:PATH"));
         }
-        let mut found = text.to_socket_addrs().map_err(|error| format!("'{text}': {error}"))?;
-        found.next().map(Self::Ip).ok_or_else(|| format!("'{text}': no address"))
+        match text.rsplit_once(':').map(|(name, port)| (name, port.parse())) {
+            Some((name, Ok(port))) if !name.contains(':') => Ok(Self::Name(name.into(), port)),
+            _ => Err(format!("'{text}' is no address: ADDR:PORT, [ADDR]:PORT or unix:PATH")),
+        }
     }
+}
+
+impl Address {
+    /// The IP addresses that it stands for, in the order in which they are to be tried.
+    pub(crate) async fn all(&self) -> io::Result<Vec<SocketAddr>> {
+        match self {
+            Self::Ip(address) => Ok(vec![*address]),
+            Self::Name(name, port) => Ok(lookup_host((name.as_str(), *port)).await?.collect()),
+            Self::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+}
+
+/// Tries them until one does; why the last one does not.
+pub(crate) async fn first_that<T, F: Future<Output = io::Result<T>>>(
+    addresses: Vec<SocketAddr>,
+    mut try_it: impl FnMut(SocketAddr) -> F,
+) -> io::Result<T> {
+    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in addresses {
+        match try_it(address).await {
+            Ok(it) => return Ok(it),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ip(address) => address.fmt(f),
+            Self::Name(name, port) => write!(f, "{name}:{port}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
@@ -63,6 +96,6 @@ mod tests {
         for wrong in ["", "unix:", "::1", "127.0.0.1", "70000", "host", "127.0.0.1:70000"] {
             assert!(wrong.parse::<Address>().is_err(), "{wrong}");
         }
-        assert!("localhost:80".parse::<Address>().is_ok());
+        assert_eq!("localhost:80".parse(), Ok(Address::Name("localhost".into(), 80)));
     }
 }

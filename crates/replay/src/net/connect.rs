@@ -1,8 +1,9 @@
 //! Our side connects: it plays the client.
 
-use super::address::Address;
+use super::address::{Address, first_that};
 use super::datagram::{Ear, Mouth, play_datagrams};
 use super::play::play;
+use super::plays::Plays;
 use super::session::{Session, Shared};
 use super::stream::{Plain, Stream};
 use crate::outcome::{Ending, Outcome, Place, Standstill, Waiting};
@@ -10,46 +11,40 @@ use crate::player::Player;
 use crate::recording::Transport;
 use crate::script::Script;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::UdpSocket;
-use tokio::sync::Semaphore;
-use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
 /// Plays all recordings to one address: each as long after the first as it was recorded, and no more than so many
 /// at once.
-pub(crate) async fn connect_all(
-    shared: Rc<Shared>,
-    address: Address,
-    scripts: Vec<Arc<Script>>,
-    at_once: usize,
-) {
+pub(crate) async fn connect_all(shared: Rc<Shared>, address: Address, scripts: Vec<Arc<Script>>) {
     let starts = starts(&scripts, shared.pace.speed);
-    let room = Rc::new(Semaphore::new(at_once.clamp(1, Semaphore::MAX_PERMITS)));
     let begun = Instant::now();
-    let plays = LocalSet::new();
+    let mut plays = Plays::default();
     for (script, start) in scripts.into_iter().zip(starts) {
-        let (shared, address, room) = (shared.clone(), address.clone(), room.clone());
-        plays.spawn_local(async move {
+        let (shared, address) = (shared.clone(), address.clone());
+        plays.spawn(async move {
             // In the order of their starts: a semaphore is fair, and tasks begin in the order they were made.
             let due = begun.checked_add(start);
             let turn = async {
                 if let Some(due) = due.filter(|_| start > Duration::ZERO) {
                     sleep_until(due).await;
                 }
-                room.acquire().await
+                shared.room.acquire().await
             };
             tokio::select! {
                 biased;
-                () = shared.stopped() => Session::new(&shared, &script, None).over(unplayed(Ending::NotPlayed)),
+                () = shared.stopped() => {
+                    shared.unplayed(&script, Outcome::unplayed(Ending::NotPlayed));
+                }
                 _permit = turn => connect(&shared, &address, &script).await,
             }
         });
     }
-    plays.await;
+    plays.finish().await;
 }
 
 /// How long after the first each one starts.
@@ -63,11 +58,6 @@ fn starts(scripts: &[Arc<Script>], speed: Option<f64>) -> Vec<Duration> {
         Duration::try_from_secs_f64(Duration::from_nanos(later).as_secs_f64() / speed).ok()
     };
     scripts.iter().map(|script| start(script).unwrap_or_default()).collect()
-}
-
-/// A play that came to nothing.
-fn unplayed(ending: Ending) -> Outcome {
-    Outcome { ending, turns: 0, sent: 0, received: 0, differs: None, took: Duration::ZERO }
 }
 
 async fn connect(shared: &Rc<Shared>, address: &Address, script: &Arc<Script>) {
@@ -96,8 +86,8 @@ async fn connect_stream(shared: &Rc<Shared>, address: &Address, script: &Arc<Scr
             session.over(player.outcome());
         }
         Err(ending) => {
-            let outcome = Outcome { took: begun.elapsed(), ..unplayed(ending) };
-            Session::new(shared, script, None).over(outcome);
+            let outcome = Outcome { took: begun.elapsed(), ..Outcome::unplayed(ending) };
+            shared.unplayed(script, outcome);
         }
     }
 }
@@ -144,20 +134,25 @@ async fn connect_datagrams(shared: &Rc<Shared>, address: &Address, script: &Arc<
             session.over(player.outcome());
         }
         Err(error) => {
-            Session::new(shared, script, None).over(unplayed(unconnected(address, &error)));
+            shared.unplayed(script, Outcome::unplayed(unconnected(address, &error)));
         }
     }
 }
 
 /// A socket that talks to one address alone, and both ends.
 async fn open_datagrams(address: &Address) -> io::Result<(UdpSocket, [SocketAddr; 2])> {
-    let Address::Ip(address) = address else { return Err(io::ErrorKind::Unsupported.into()) };
-    let any: SocketAddr = match address {
-        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-    };
-    let socket = UdpSocket::bind(any).await?;
-    socket.connect(address).await?;
-    let local = socket.local_addr()?;
-    Ok((socket, [local, *address]))
+    first_that(address.all().await?, |address| async move {
+        // Nobody from elsewhere can send anything before it is connected.
+        let any: IpAddr = match address.ip() {
+            IpAddr::V4(to) if to.is_loopback() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            IpAddr::V6(to) if to.is_loopback() => Ipv6Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let socket = UdpSocket::bind((any, 0)).await?;
+        socket.connect(address).await?;
+        let local = socket.local_addr()?;
+        Ok((socket, [local, address]))
+    })
+    .await
 }

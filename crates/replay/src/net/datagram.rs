@@ -107,7 +107,7 @@ pub(crate) async fn play_datagrams(
                 io::ErrorKind::ConnectionRefused => {
                     player.peer_ended(PeerEnd::Reset, session.elapsed());
                 }
-                _ => player.end(Ending::Failed(error.to_string())),
+                _ => player.break_off(error.to_string()),
             },
             Happened::Time => {}
             Happened::Stop => player.end(Ending::Stopped),

@@ -4,7 +4,9 @@ mod address;
 mod connect;
 mod datagram;
 mod listen;
+mod os;
 mod play;
+mod plays;
 mod session;
 mod stream;
 mod tls;
@@ -22,12 +24,13 @@ use listen::{Door, serve};
 use session::Shared;
 use sink::SinkError;
 use std::cell::RefCell;
+use std::fmt;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::LocalSet;
 
 /// Whom to play to.
@@ -51,7 +54,7 @@ pub struct Options {
     pub repeat: bool,
     /// Clients get recordings in their order, whatever they say.
     pub in_order: bool,
-    /// So many are played at once where we connect.
+    /// So many connections there are at once.
     pub at_once: usize,
 }
 
@@ -77,15 +80,51 @@ pub enum Event {
     Listening(Address, Transport, usize),
     /// A play is over.
     Played(Box<Played>),
+    /// Somebody was not played to.
+    Dismissed {
+        /// Who.
+        peer: String,
+        /// Why.
+        why: Dismissed,
+    },
     /// Something that is good to know.
     Note(String),
+}
+
+/// Why somebody was not played to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Dismissed {
+    /// There is no TLS with it.
+    NoHandshake(String),
+    /// It came and went without a word; or broke off so.
+    Wordless(Option<String>),
+    /// All recordings were given away.
+    NothingLeft,
+}
+
+impl Dismissed {
+    /// Is it the peer's fault?
+    pub fn is_fault(&self) -> bool {
+        matches!(self, Self::NoHandshake(_))
+    }
+}
+
+impl fmt::Display for Dismissed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoHandshake(why) => write!(f, "TLS: {why}"),
+            Self::Wordless(None) => f.write_str("came and went without a word"),
+            Self::Wordless(Some(why)) => write!(f, "came and went without a word: {why}"),
+            Self::NothingLeft => f.write_str("nothing is left to play"),
+        }
+    }
 }
 
 /// Why nothing can be played.
 #[derive(Debug, Error)]
 pub enum NetError {
     /// An address cannot be listened on.
-    #[error("cannot listen on {address}: {reason}{}", advice(.reason))]
+    #[error("cannot listen on {address}: {reason}{}", advice(.address, .reason))]
     Listen {
         /// Where.
         address: Address,
@@ -101,8 +140,11 @@ pub enum NetError {
 }
 
 /// What to do about it.
-fn advice(error: &io::Error) -> &'static str {
+fn advice(address: &Address, error: &io::Error) -> &'static str {
     match error.kind() {
+        io::ErrorKind::AddrInUse if matches!(address, Address::Unix(_)) => {
+            "; give another one, or remove it if nobody listens there"
+        }
         io::ErrorKind::PermissionDenied => "; ports below 1024 need root: give another one",
         io::ErrorKind::AddrInUse => "; give another one, or end whoever has it",
         io::ErrorKind::AddrNotAvailable => "; it is none of this machine's",
@@ -127,6 +169,7 @@ pub fn run(
         .enable_all()
         .build()
         .map_err(NetError::Runtime)?;
+    options.store.prepare()?;
     let (stopping, stopped) = watch::channel(false);
     let shared = Rc::new(Shared {
         pace: options.pace,
@@ -135,8 +178,10 @@ pub fn run(
         tell: RefCell::new(tell),
         stop: stopped,
         buffer: RefCell::new(vec![0; session::READ]),
+        room: Arc::new(Semaphore::new(options.at_once.clamp(1, Semaphore::MAX_PERMITS))),
+        repeat: options.repeat,
     });
-    let (repeat, in_order, at_once) = (options.repeat, options.in_order, options.at_once);
+    let in_order = options.in_order;
     let all = LocalSet::new();
     let look = async {
         while !stop() {
@@ -149,10 +194,10 @@ pub fn run(
     let playing = async {
         match role {
             Role::Connect(address, scripts) => {
-                connect::connect_all(shared.clone(), address, scripts, at_once).await;
+                connect::connect_all(shared.clone(), address, scripts).await;
                 Ok(())
             }
-            Role::Listen(doors) => listen_all(&shared, doors, repeat, in_order).await,
+            Role::Listen(doors) => listen_all(&shared, doors, in_order).await,
         }
     };
     let played = all.block_on(&runtime, async {
@@ -161,11 +206,9 @@ pub fn run(
             () = look => Ok(()),
         }
     });
-    let stored = match Rc::try_unwrap(shared) {
-        Ok(shared) => shared.store.into_inner().finish(),
-        // A task that was left holds it: what is stored so far was flushed.
-        Err(_) => Ok(()),
-    };
+    // All plays are over, and with them whoever else had it.
+    let store = Rc::into_inner(shared).map(|shared| shared.store.into_inner());
+    let stored = store.map_or(Ok(()), Store::finish);
     played.and(stored.map_err(NetError::from))
 }
 
@@ -173,7 +216,6 @@ pub fn run(
 async fn listen_all(
     shared: &Rc<Shared>,
     doors: Vec<(Address, Vec<Arc<Script>>)>,
-    repeat: bool,
     in_order: bool,
 ) -> Result<(), NetError> {
     let mut open = Vec::new();
@@ -185,7 +227,7 @@ async fn listen_all(
             let Some(first) = scripts.first() else { continue };
             let transport = first.recording().transport();
             let door = match transport {
-                Transport::Tcp => Door::of_streams(&address),
+                Transport::Tcp => Door::of_streams(&address).await,
                 Transport::Udp => Door::of_datagrams(&address).await,
             };
             let door = door.and_then(|door| Ok((door.address()?, door)));
@@ -199,13 +241,13 @@ async fn listen_all(
     }
     let mut serving = Vec::new();
     for (_, _, door, scripts) in open {
-        let pool = Pool::new(scripts, repeat, in_order);
+        let pool = Pool::new(scripts, shared.repeat, in_order);
         serving.push(tokio::task::spawn_local(serve(shared.clone(), door, pool)));
     }
     for served in serving {
         match served.await {
             Ok(served) => served?,
-            Err(error) => return Err(NetError::Runtime(error.into())),
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
     }
     Ok(())

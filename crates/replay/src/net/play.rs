@@ -10,10 +10,16 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
 /// How long a connection may take to say that it is closed, when nothing depends on it.
 const GOODBYE: Duration = Duration::from_secs(1);
+
+/// How long a peer may take to get what was said before we break off, if it may take for ever.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often it is asked whether it has it.
+const BREATH: Duration = Duration::from_millis(1);
 
 /// What happened to a stream.
 enum Happened {
@@ -56,7 +62,7 @@ pub(crate) async fn play(stream: Stream, player: &mut Player, session: &mut Sess
                 playing.closing = true;
                 continue;
             }
-            Next::Rst => return playing.stream.abort(),
+            Next::Rst => return playing.reset(session).await,
             Next::Over => break,
         };
         alarm.as_mut().reset(session.at(until));
@@ -80,7 +86,7 @@ pub(crate) async fn play(stream: Stream, player: &mut Player, session: &mut Sess
             Happened::Stop => player.end(Ending::Stopped),
         }
     }
-    if !player.has_finished() {
+    if playing.unflushed || playing.closing || !player.has_finished() {
         // TLS wants to hear of it; if it does not go, the stream is closed all the same.
         let _ = timeout(GOODBYE, playing.stream.shutdown()).await;
     }
@@ -95,11 +101,29 @@ fn broke(player: &mut Player, error: &io::Error, now: Duration) {
         | io::ErrorKind::WriteZero => player.peer_ended(PeerEnd::Reset, now),
         // TLS that ends without saying so.
         io::ErrorKind::UnexpectedEof => player.peer_ended(PeerEnd::Closed, now),
-        _ => player.end(Ending::Failed(error.to_string())),
+        _ => player.break_off(error.to_string()),
     }
 }
 
 impl Playing {
+    /// Breaks off, when the peer has what was said before: a RST would overtake it.
+    async fn reset(mut self, session: &mut Session) {
+        let gone = async {
+            // Where it does not go, it breaks off all the same.
+            let _ = self.stream.flush().await;
+            while self.stream.unsent() > 0 {
+                sleep(BREATH).await;
+            }
+        };
+        let most = session.pace().timeout.unwrap_or(PATIENCE);
+        tokio::select! {
+            biased;
+            () = poll_fn(|cx| session.poll_stop(cx)) => {}
+            _ = timeout(most, gone) => {}
+        }
+        self.stream.abort();
+    }
+
     /// Waits for whatever happens first.
     fn poll(
         &mut self,

@@ -13,7 +13,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 /// What all plays of a run share. They are in one thread.
@@ -23,6 +23,10 @@ pub(crate) struct Shared {
     pub(crate) store: RefCell<Store>,
     pub(crate) tell: RefCell<Box<dyn FnMut(Event)>>,
     pub(crate) stop: watch::Receiver<bool>,
+    /// How many connections there may be at once.
+    pub(crate) room: Arc<Semaphore>,
+    /// May recordings be played again and again?
+    pub(crate) repeat: bool,
     /// Where streams are read into: only one of them at a time. One for each would take 14 MB for a thousand.
     pub(crate) buffer: RefCell<Vec<u8>>,
 }
@@ -34,6 +38,29 @@ impl Shared {
     /// Tells whoever runs it.
     pub(crate) fn tell(&self, event: Event) {
         (self.tell.borrow_mut())(event);
+    }
+
+    /// Stores something; says so where that fails, once.
+    fn keep<T>(&self, store: impl FnOnce(&mut Store) -> T) -> T {
+        let mut kept = self.store.borrow_mut();
+        let result = store(&mut kept);
+        if let Some(failure) = kept.news() {
+            drop(kept);
+            self.tell(Event::Note(format!("{failure}; from here on nothing is stored")));
+        }
+        result
+    }
+
+    /// A recording that came to nothing.
+    pub(crate) fn unplayed(&self, script: &Arc<Script>, outcome: Outcome) {
+        let script = script.clone();
+        let played = Played { script, local: None, peer: None, file: None, outcome };
+        self.tell(Event::Played(Box::new(played)));
+    }
+
+    /// Is the program to stop?
+    pub(crate) fn is_stopped(&self) -> bool {
+        *self.stop.borrow()
     }
 
     /// Waits until the program is to stop.
@@ -63,8 +90,8 @@ impl Session {
         script: &Arc<Script>,
         ends: Option<[SocketAddr; 2]>,
     ) -> Self {
-        let stored =
-            shared.store.borrow_mut().open(script.recording().transport(), sides(script, ends));
+        let (transport, sides) = (script.recording().transport(), sides(script, ends));
+        let stored = shared.keep(|store| store.open(transport, sides));
         let stopping = shared.clone();
         Self {
             shared: shared.clone(),
@@ -111,13 +138,14 @@ impl Session {
 
     fn keep(&mut self, side: Side, bytes: &[u8]) {
         if let Some(stored) = &mut self.stored {
-            self.shared.store.borrow_mut().data(stored, side, bytes);
+            self.shared.keep(|store| store.data(stored, side, bytes));
         }
     }
 
     /// It is over.
     pub(crate) fn over(self, outcome: Outcome) {
-        let file = self.stored.and_then(|stored| self.shared.store.borrow_mut().close(stored));
+        let shared = &self.shared;
+        let file = self.stored.and_then(|stored| shared.keep(|store| store.close(stored)));
         let [local, peer] = match self.ends {
             Some(ends) => ends.map(|end| Some(end.to_string())),
             None => [None, None],

@@ -1,6 +1,8 @@
 //! Streams of the kernel, with TLS around them or not.
 
 use super::Address;
+use super::address::first_that;
+use super::os;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -29,7 +31,10 @@ impl Plain {
     /// Connects.
     pub(crate) async fn connect(to: &Address) -> io::Result<Self> {
         match to {
-            Address::Ip(address) => Self::tcp(TcpStream::connect(address).await?),
+            Address::Ip(_) | Address::Name(..) => {
+                let connect = |address| async move { TcpStream::connect(address).await };
+                Self::tcp(first_that(to.all().await?, connect).await?)
+            }
             #[cfg(unix)]
             Address::Unix(path) => Ok(Self::Unix(UnixStream::connect(path).await?)),
             #[cfg(not(unix))]
@@ -72,6 +77,15 @@ impl Stream {
     /// This end and the other one, where they have addresses.
     pub(crate) fn ends(&self) -> Option<[std::net::SocketAddr; 2]> {
         self.plain().ends()
+    }
+
+    /// Bytes that were written and that the peer's system has not got, as far as ours tells.
+    pub(crate) fn unsent(&self) -> usize {
+        match self.plain() {
+            Plain::Tcp(stream) => os::unsent(stream),
+            #[cfg(unix)]
+            Plain::Unix(_) => 0,
+        }
     }
 
     /// Breaks off: the peer gets a RST.

@@ -96,6 +96,11 @@ impl TlsClient {
 }
 
 impl Tls {
+    /// Is there any?
+    pub(crate) fn is_there(&self) -> bool {
+        !matches!(self, Self::None)
+    }
+
     /// Wraps a stream that was just opened, and shakes hands.
     pub(crate) async fn wrap(&self, plain: Plain) -> io::Result<Stream> {
         Ok(match self {

@@ -8,6 +8,7 @@ use crate::rules::Rules;
 use flow::Side;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 use writer::Writer;
 
 /// What to do about bytes that were not captured.
@@ -72,7 +73,7 @@ pub(crate) enum Slot {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Act {
     /// We send what one packet brought.
-    Say(Vec<Part>),
+    Say(Said),
     /// The peer's turn.
     Hear(Box<Hear>),
     /// We end.
@@ -80,6 +81,27 @@ pub(crate) enum Act {
     /// The peer ends.
     HearFinish,
 }
+
+/// What one packet of ours brought.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Said {
+    /// As nearly all are.
+    One(Part),
+    /// Some of it comes from the peer, or was not captured.
+    Many(Box<[Part]>),
+}
+
+impl Said {
+    pub(crate) fn parts(&self) -> &[Part] {
+        match self {
+            Self::One(part) => std::slice::from_ref(part),
+            Self::Many(parts) => parts,
+        }
+    }
+}
+
+/// What an allocation takes beside what is asked for, about.
+const ALLOCATION: usize = 16;
 
 /// A part of what we say.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -100,8 +122,18 @@ pub(crate) struct Hear {
     /// What of it comes back in what we say, by its place, and by patterns.
     pub(crate) catches: Vec<Catch>,
     pub(crate) carries: Vec<Carry>,
-    /// So many bytes it had.
+    /// So many bytes it had, without those that are left out.
     pub(crate) len: u64,
+    /// After how many bytes some were not captured and are left out, and how many.
+    pub(crate) left_out: Vec<(u64, u64)>,
+}
+
+impl Hear {
+    /// Where the byte that comes after so many stood in the recorded turn.
+    pub(crate) fn with_gaps(&self, come: u64) -> u64 {
+        let before = self.left_out.iter().filter(|(after, _)| *after <= come);
+        before.map(|(_, len)| len).fold(come, |sum, len| sum.saturating_add(*len))
+    }
 }
 
 /// A part of what the peer says.
@@ -205,6 +237,36 @@ impl Script {
 
     pub(crate) fn slots(&self) -> &[Slot] {
         &self.slots
+    }
+
+    /// How long after the first packet the peer was heard first.
+    pub(crate) fn first_silence(&self) -> Duration {
+        let heard = self.steps.iter().find(|step| matches!(step.act, Act::Hear(_)));
+        Duration::from_nanos(heard.map_or(0, |step| u64::try_from(step.at).unwrap_or(0)))
+    }
+
+    /// Bytes of the peer that were not captured and are left out.
+    pub(crate) fn left_out(&self) -> u64 {
+        let heard = self.steps.iter().filter_map(|step| match &step.act {
+            Act::Hear(hear) => Some(hear.left_out.iter().map(|(_, len)| len)),
+            _ => None,
+        });
+        heard.flatten().fold(0, |sum, len| sum.saturating_add(*len))
+    }
+
+    /// Memory that it takes beside the recording, about.
+    pub fn cost(&self) -> usize {
+        let of_step = |step: &Step| match &step.act {
+            Act::Say(Said::One(_)) | Act::Finish(_) | Act::HearFinish => 0,
+            Act::Say(Said::Many(parts)) => parts.len() * size_of::<Part>() + ALLOCATION,
+            Act::Hear(hear) => {
+                let pieces = hear.pieces.len() * size_of::<Piece>();
+                let others = (hear.catches.len() + hear.carries.len()) * size_of::<Carry>();
+                size_of::<Hear>() + pieces + others + 2 * ALLOCATION
+            }
+        };
+        let steps: usize = self.steps.iter().map(of_step).sum();
+        self.steps.capacity() * size_of::<Step>() + steps + 1024
     }
 
     /// The captured bytes of the peer's first turn.

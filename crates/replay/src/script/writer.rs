@@ -1,6 +1,6 @@
 //! Writing a script: event by event of a recording, from the view of one side.
 
-use super::{Act, Carry, Catch, Fill, HalfClose, Hear, Part, Piece, Slot, Step};
+use super::{Act, Carry, Catch, Fill, HalfClose, Hear, Part, Piece, Said, Slot, Step};
 use crate::pattern::Pattern;
 use crate::recording::{Event, Finish, Recording, Transport, What};
 use crate::rules::{Rules, Wait, overlap};
@@ -109,7 +109,11 @@ impl<'a> Writer<'a> {
         if missing > 0 && self.fill == Fill::Zero {
             parts.push(Part::Zeros(missing));
         }
-        self.add(event, Act::Say(parts));
+        let said = match <[Part; 1]>::try_from(parts) {
+            Ok([part]) => Said::One(part),
+            Err(parts) => Said::Many(parts.into()),
+        };
+        self.add(event, Act::Say(said));
         self.in_turn = self.in_turn.saturating_add(bytes.len());
         self.pass(event.side, bytes.len(), missing);
     }
@@ -275,7 +279,10 @@ impl<'a> Writer<'a> {
         hear.len = hear.len.saturating_add(bytes.len() as u64);
         match wait {
             Wait::Any | Wait::None => {}
-            Wait::Length => hear.push(Piece::Loose(range.clone())),
+            Wait::Length => {
+                let any = self.masked(offset, in_turn, bytes.len());
+                push_fixed(hear, Piece::Loose, range, 0..bytes.len(), &any);
+            }
             Wait::Regex(pattern) => {
                 let (ends, until) = pattern.count_ends(bytes);
                 hear.push(Piece::Ends(pattern.clone(), ends));
@@ -286,12 +293,12 @@ impl<'a> Writer<'a> {
                 let any = self.masked(offset, in_turn, bytes.len());
                 let mut from = 0;
                 for (pattern, found) in self.ignored(bytes) {
-                    push_fixed(hear, range, from..found.start, &any);
+                    push_fixed(hear, Piece::Exact, range, from..found.start, &any);
                     let of_recording = range.start + found.start..range.start + found.end;
                     hear.push(Piece::Pattern(pattern.clone(), of_recording));
                     from = found.end;
                 }
-                push_fixed(hear, range, from..bytes.len(), &any);
+                push_fixed(hear, Piece::Exact, range, from..bytes.len(), &any);
             }
         }
     }
@@ -406,19 +413,25 @@ fn push_recorded(parts: &mut Vec<Part>, range: Range<usize>) {
     }
 }
 
-/// Bytes that must come as they are, but for those in `any`.
-fn push_fixed(hear: &mut Hear, all: &Range<usize>, part: Range<usize>, any: &[Range<usize>]) {
+/// Bytes that come as they are recorded, but for those in `any`.
+fn push_fixed(
+    hear: &mut Hear,
+    piece: fn(Range<usize>) -> Piece,
+    all: &Range<usize>,
+    part: Range<usize>,
+    any: &[Range<usize>],
+) {
     let mut from = part.start;
-    let exact = |range: Range<usize>| all.start + range.start..all.start + range.end;
+    let of_recording = |range: Range<usize>| all.start + range.start..all.start + range.end;
     for masked in any {
         let (start, end) = (masked.start.max(from), masked.end.min(part.end));
         if start < end {
-            hear.push(Piece::Exact(exact(from..start)));
+            hear.push(piece(of_recording(from..start)));
             hear.push(Piece::Any((end - start) as u64));
             from = end;
         }
     }
-    hear.push(Piece::Exact(exact(from..part.end)));
+    hear.push(piece(of_recording(from..part.end)));
 }
 
 impl Hear {
@@ -436,7 +449,9 @@ impl Hear {
 
     /// Bytes that were not captured.
     fn miss(&mut self, missing: u64, fill: Fill) {
-        if fill == Fill::Zero {
+        if fill == Fill::Skip {
+            self.left_out.push((self.len, missing));
+        } else {
             self.len = self.len.saturating_add(missing);
             self.push(Piece::Any(missing));
         }

@@ -110,8 +110,15 @@ fn world() -> impl Strategy<Value = World> {
         Way { console, separate_sides: sides && !console, folders, metadata, several_inputs }
     });
     let connections = prop::collection::vec(connection(), 1..4);
-    (way, connections, prop::collection::vec(step(), 0..30))
-        .prop_map(|(way, connections, steps)| World { way, connections, steps })
+    (way, connections, prop::collection::vec(step(), 0..30)).prop_map(
+        |(way, connections, mut steps)| {
+            // What waited behind a gap is put back to where it came; that has tests of its own.
+            if steps.iter().any(|step| step.missing > 0) {
+                steps.iter_mut().for_each(|step| step.waited = None);
+            }
+            World { way, connections, steps }
+        },
+    )
 }
 
 /// The sink under test, and beside it what is to be read back.

@@ -9,14 +9,14 @@ fn connections_of_a_capture_are_listed() {
         Place::new().run(&format!("replay --utc -r {} --list", example("dns.pcap"))).ends(0);
     assert_eq!(outcome.err, "");
     let expected = lines(&[
-        "number      turns        side 0        side 1    missing  connection",
-        "     1          2            56            60          0  20261123153743-UDP-192.0.2.10.41335-192.0.2.20.53",
-        "     2          2            56            72          0  20261123153743-UDP-192.0.2.10.45774-192.0.2.20.53",
-        "     3          2            52            72          0  20261123153743-UDP-192.0.2.10.37583-192.0.2.20.53",
-        "     4          2            52            64          0  20261123153743-UDP-192.0.2.10.38114-192.0.2.20.53",
-        "     5          2            60            48          0  20261123153743-UDP-192.0.2.10.37081-192.0.2.20.53",
-        "     6          2            56          2245          0  20261123153743-UDP-192.0.2.10.38916-192.0.2.20.53",
-        "     7          2            58            62          0  20261123153743-TCP-192.0.2.10.46085-192.0.2.20.53",
+        "number  protocol      turns        side 0        side 1    missing  connection",
+        "     1  UDP               2            56            60          0  20261123153743-UDP-192.0.2.10.41335-192.0.2.20.53",
+        "     2  UDP               2            56            72          0  20261123153743-UDP-192.0.2.10.45774-192.0.2.20.53",
+        "     3  UDP               2            52            72          0  20261123153743-UDP-192.0.2.10.37583-192.0.2.20.53",
+        "     4  UDP               2            52            64          0  20261123153743-UDP-192.0.2.10.38114-192.0.2.20.53",
+        "     5  UDP               2            60            48          0  20261123153743-UDP-192.0.2.10.37081-192.0.2.20.53",
+        "     6  UDP               2            56          2245          0  20261123153743-UDP-192.0.2.10.38916-192.0.2.20.53",
+        "     7  TCP               2            58            62          0  20261123153743-TCP-192.0.2.10.46085-192.0.2.20.53",
     ]);
     assert_eq!(outcome.out, expected);
 }
@@ -36,7 +36,9 @@ fn numbers_are_those_of_all_connections() {
         outcome.err,
         "pcap2conn: 2 connections are neither TCP nor UDP, and are not played\n"
     );
-    assert!(outcome.ends(0).out.contains("\n     3         22          4155          4167 "));
+    assert!(
+        outcome.ends(0).out.contains("\n     3  TCP              22          4155          4167 ")
+    );
 }
 
 #[test]
@@ -44,7 +46,7 @@ fn missing_bytes_are_counted() {
     let talk = Talk::new().server("abc").client("12").lose(0, 3).client("678").closed();
     let outcome = Place::with(talk.pcap()).run("replay --utc -r a.pcap --list").ends(0);
     let line = format!(
-        "     1          2             5             3          3  {}",
+        "     1  TCP               2             5             3          3  {}",
         super::recorded::NAME
     );
     assert_eq!(outcome.out.lines().nth(1), Some(&*line));

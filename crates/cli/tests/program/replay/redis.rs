@@ -136,7 +136,7 @@ fn a_socket_that_is_there_already_is_left_alone() {
     let _other = std::os::unix::net::UnixListener::bind(place.path("here.sock")).unwrap();
     let outcome = place.run("replay -r a.pcap --listen unix:here.sock").ends(1);
     let said = "pcap2conn: cannot listen on unix:here.sock: Address already in use (os error 98); \
-                give another one, or end whoever has it\n";
+                give another one, or remove it if nobody listens there\n";
     assert_eq!(outcome.err, said);
     assert!(place.path("here.sock").exists());
     let file = Place::with(Talk::new().client("a").server("b").closed().pcap()).put("file", "mine");

@@ -1,6 +1,6 @@
 //! What was said, in TLS.
 
-use super::{Playing, Talk, command, line_with, report, run};
+use super::{Playing, Talk, command, reports, run};
 use crate::common::{Place, Running, has};
 
 const REQUEST: &str = "GET /page HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -41,9 +41,9 @@ fn curl_gets_a_page_in_tls() {
     assert_eq!(other.unwrap().status.code(), Some(60));
     assert_eq!(run(&playing.place, "curl", &format!("{curl} --cacert one.pem {url}")), "hello");
     let (place, said) = playing.ends(0);
-    assert_eq!(report(&said)["result"], "done", "{said}");
-    let note = line_with(&said, ": TLS: ");
-    assert!(note.contains("alert"), "{note}");
+    let [dismissed, played] = &reports(&said)[..] else { panic!("{said}") };
+    assert_eq!((&dismissed["result"], &played["result"]), (&"dismissed".into(), &"done".into()));
+    assert!(dismissed["reason"].as_str().unwrap().contains("alert"), "{dismissed}");
     // As it was said, without TLS around it.
     let [asked, answered] = super::stored(&place);
     assert!(asked.starts_with(b"GET /page HTTP/1.1\r\n"));
