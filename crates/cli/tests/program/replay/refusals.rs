@@ -1,10 +1,10 @@
 //! What is refused, before anybody hears a byte.
 
 use super::recorded::{NAME, SERVER};
-use super::{Playing, Talk, hear, hear_end, line_with, patient, talk};
+use super::{Playing, Talk, hear, hear_end, line_with, talk};
 use crate::common::Place;
 use std::io::{ErrorKind, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener};
 
 fn exchange() -> Talk {
     Talk::new().client("ask").server("answer").closed()
