@@ -269,10 +269,13 @@ impl Pool {
     }
 }
 
-/// The peer's first turn, where it must be just these bytes.
+/// The peer's first turn, where it must be just these bytes; or as much of it as is looked at.
 fn plain_first(script: &Script) -> Option<&[u8]> {
     match &*script.first_heard()?.pieces {
-        [Piece::Exact(range)] => script.recording().bytes().get(range.clone()),
+        [Piece::Exact(range)] => {
+            let first = script.recording().bytes().get(range.clone())?;
+            Some(first.get(..MOST).unwrap_or(first))
+        }
         _ => None,
     }
 }
