@@ -3,7 +3,7 @@
 //! Where a match ends is decided byte by byte, so that it does not depend on how the network cut or joined
 //! what the peer sent.
 
-use crate::rules::{RuleError, shown};
+use crate::rule_error::{RuleError, shown};
 use regex_automata::hybrid::LazyStateID;
 use regex_automata::hybrid::dfa::{Cache, DFA};
 use regex_automata::nfa::thompson;

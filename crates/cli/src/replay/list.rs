@@ -1,6 +1,6 @@
 //! What can be played.
 
-use super::recordings::Numbered;
+use super::plan::Numbered;
 use flow::Side;
 use replay::{Recording, What};
 use std::io::{self, Write, stdout};

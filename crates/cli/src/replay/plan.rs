@@ -1,7 +1,6 @@
 //! What was typed, checked and turned into what the library wants.
 
 use super::args::{self, Args};
-use super::recordings::Numbered;
 use flow::Side;
 use replay::{
     Address, Fill, HalfClose, Pace, Recording, Role, Rules, Script, Tls, TlsClient, TlsServer,
@@ -10,6 +9,9 @@ use replay::{
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// A recording, and its number among those of the input.
+pub(crate) type Numbered = (u64, Recording);
 
 /// Which connections are to be played.
 #[derive(Debug)]

@@ -1,17 +1,14 @@
 //! Recordings out of what was named: dumps, or captures.
 
 use super::args::Args;
-use super::plan::{self, Chosen};
+use super::plan::{self, Chosen, Numbered};
 use crate::notes::Notes;
 use crate::stop::Stop;
 use capture::{Filter, Inputs, Order, Packet, Reader, Verdict};
 use flow::Source;
-use replay::{DumpOptions, Recording, Taker};
+use replay::{DumpOptions, Taker};
 use std::ops::ControlFlow;
 use wire::{Frame, LinkType, Timestamp};
-
-/// A recording, and its number among those of the input.
-pub(crate) type Numbered = (u64, Recording);
 
 /// Why nothing is played.
 #[derive(Debug)]
