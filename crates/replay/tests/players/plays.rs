@@ -154,6 +154,84 @@ fn parts_that_differ_are_ignored_where_told() {
 }
 
 #[test]
+fn one_byte_after_a_pattern_is_enough() {
+    let lines = recording(Transport::Tcp, &[(Zero, 0, b"id 123\n"), (One, 0, b"ok")]);
+    for pattern in ["[0-9]+", "[0-9]{3}", "id .*"] {
+        let rules = Table::rules("bytes", &format!("ignore {pattern}"));
+        let mut server = Table::with(&lines, One, rules.clone(), Pace::default());
+        assert_eq!(server.hears(b"id 456", secs(0)), [], "{pattern}");
+        assert_eq!(server.hears(b"\n", secs(0)), [Did::Said(b"ok".into()), Did::Fin], "{pattern}");
+        let datagrams = recording(Transport::Udp, &[(Zero, 0, b"id 123\n"), (One, 0, b"ok")]);
+        let mut server = Table::with(&datagrams, One, rules, Pace::default());
+        assert_eq!(server.hears(b"id 456\n", secs(0)), [Did::Said(b"ok".into())], "{pattern}");
+    }
+    let rules = Table::rules("bytes", "ignore [0-9]*");
+    let ends = recording(Transport::Tcp, &[(Zero, 0, b"ab12"), (One, 0, b"ok")]);
+    let mut server = Table::with(&ends, One, rules, Pace::default());
+    assert_eq!(server.hears(b"ab", secs(0)), []);
+    assert_eq!(server.does(secs(1)), [Did::Said(b"ok".into()), Did::Fin], "nothing matches too");
+}
+
+#[test]
+fn who_never_pauses_is_timed_out_too() {
+    let chat = recording(Transport::Tcp, &[(Zero, 0, b"hello"), (One, 0, b"1")]);
+    let mut server = Table::with(&chat, One, Table::rules("any", ""), Pace::default());
+    for n in 0..299 {
+        assert_eq!(server.hears(b"x", Duration::from_millis(100 * n + 99 * (n % 2))), []);
+    }
+    server.hears(b"x", secs(30));
+    assert!(matches!(server.ended().ending, Ending::TimedOut(_)));
+}
+
+#[test]
+fn each_datagram_is_one_turn_where_anything_is() {
+    let dns = recording(
+        Transport::Udp,
+        &[(Zero, 0, b"Q1"), (One, 0, b"A1"), (Zero, 0, b"Q2"), (One, 0, b"A2")],
+    );
+    let mut server = Table::with(&dns, One, Table::rules("any", ""), Pace::default());
+    assert_eq!(server.hears(b"Q1", secs(0)), [Did::Said(b"A1".into())]);
+    assert_eq!(server.does(secs(1)), []);
+    assert_eq!(server.hears(b"Q2", secs(2)), [Did::Said(b"A2".into())]);
+}
+
+#[test]
+fn an_empty_datagram_is_one() {
+    let recorded = recording(Transport::Udp, &[(Zero, 0, b""), (One, 0, b"A")]);
+    let mut server = Table::of(&recorded, One);
+    assert_eq!(server.does(secs(0)), [], "it has not come");
+    assert_eq!(server.hears(b"", secs(0)), [Did::Said(b"A".into())]);
+}
+
+#[test]
+fn offsets_count_what_is_left_out() {
+    let mut gaps = recording(Transport::Tcp, &[(Zero, 0, b"aaaa")]);
+    gaps.push_gap(Zero, 0, 100, false);
+    gaps.push_data(Zero, 0, b"bbbb");
+    let mut server = Table::filled(&gaps, One, Table::rules("bytes", ""), Fill::Skip);
+    server.hears(b"aaaabbXX", secs(0));
+    let Ending::Diverged(divergence) = server.ended().ending else { panic!("XX is another one") };
+    assert_eq!(divergence.at.offset, 106);
+}
+
+#[test]
+fn bytes_that_come_back_may_differ_untold() {
+    let dns = recording(Transport::Udp, &[(Zero, 0, b"12query"), (One, 0, b"12answer")]);
+    let mut server = Table::with(&dns, One, Table::rules("length", "echo 0:2"), Pace::default());
+    assert_eq!(server.hears(b"ABquery", secs(0)), [Did::Said(b"ABanswer".into())]);
+    assert_eq!(server.ended().differs, None);
+}
+
+#[test]
+fn more_than_was_recorded_is_told_at_once_where_bytes_are_compared() {
+    let mut late = recording(Transport::Tcp, &[(Zero, 0, b"ls\n"), (One, 1, b"a")]);
+    late.push_data(One, 100_000_000_000, b"much later");
+    let mut server = Table::with(&late, One, Table::rules("bytes", ""), Pace::default());
+    server.hears(b"ls\nmore", secs(0));
+    assert!(matches!(server.ended().ending, Ending::Diverged(_)));
+}
+
+#[test]
 fn a_pattern_at_the_end_of_a_turn_ends_with_silence() {
     let session = recording(Transport::Tcp, &[(Zero, 0, b"id 7"), (One, 0, b"ok")]);
     let rules = Table::rules("bytes", "ignore [0-9]+");

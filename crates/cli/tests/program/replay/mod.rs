@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail it by panicking")]
 
 mod choice;
+mod crowds;
 mod dns;
 mod dumps;
 mod ends;
