@@ -93,10 +93,12 @@ def wait_until_captured(process: subprocess.Popen, limit: float = 20) -> None:
 
 
 def captures(pid: int) -> bool:
-    """Is one of its descriptors a packet socket?"""
+    """Is one of its descriptors a packet socket that gets packets? It has a protocol only when its ring is there."""
     try:
         with open("/proc/%d/net/packet" % pid) as sockets:
-            inodes = {line.split()[-1] for line in sockets}
+            # sk RefCnt Type Proto Iface R Rmem User Inode
+            rows = [line.split() for line in sockets]
+        inodes = {row[-1] for row in rows if row[3] != "0000"}
         folder = "/proc/%d/fd" % pid
         open_now = {os.readlink(os.path.join(folder, name)) for name in os.listdir(folder)}
     except FileNotFoundError:  # closed, or ended, in between

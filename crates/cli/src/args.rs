@@ -276,6 +276,7 @@ const EXAMPLES: &str = "Examples:
   pcap2conn -r data.pcapng -e 'tcp port 23' -j
   tcpdump -w - | pcap2conn -r - -c        from another program
   pcap2conn -i eth0 -e 'port 53' -o out   live, until SIGINT
+  pcap2conn replay --help                 play one side of recorded connections to a program
 
 Exit status:
   0  all inputs were read to their end

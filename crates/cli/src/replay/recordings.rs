@@ -160,14 +160,15 @@ pub(crate) fn of_dumps(
 ) -> Result<Vec<Numbered>, Refused> {
     let options = DumpOptions { transport: chosen.transport, most: chosen.memory };
     let dumps = replay::read_dumps(&args.dumps, &options)?;
-    let many = dumps.left_out.len();
-    for left_out in dumps.left_out.iter().take(NAMED) {
+    let left_out = || dumps.left_out.iter().filter(|left_out| !left_out.by_choice);
+    let many = left_out().count();
+    for left_out in left_out().take(NAMED) {
         notes.warning(format_args!("{left_out}; left out"));
     }
     if many > NAMED {
         notes.warning(format_args!("{} more connections are left out", many - NAMED));
     }
-    let numbered = (1..).zip(dumps.recordings);
+    let numbered = dumps.numbers.into_iter().zip(dumps.recordings);
     Ok(numbered.filter(|(number, it)| plan::is_wanted(chosen, *number, it.name())).collect())
 }
 

@@ -67,6 +67,8 @@ pub(super) struct Draft {
     /// Had its first record neither packet nor offset, as all have that the classic program wrote?
     classic: Option<bool>,
     fate: Fate,
+    /// Is it of another transport than the one that was asked for?
+    unwanted: bool,
 }
 
 impl Draft {
@@ -82,7 +84,13 @@ impl Draft {
             sent: [0; 2],
             classic: None,
             fate: Fate::Unknown,
+            unwanted: false,
         }
+    }
+
+    /// Is it of another transport than the one that was asked for?
+    pub(super) fn is_unwanted(&self) -> bool {
+        self.unwanted
     }
 
     /// Memory that it takes before its first record, its name in a table of names counted.
@@ -93,7 +101,10 @@ impl Draft {
     /// Makes up its mind with what is known by now. Of connections that are left out, records are not kept.
     pub(super) fn decide(&mut self, options: &DumpOptions) {
         let named = self.parts.as_ref().map(|parts| &parts.protocol);
-        self.fate = match (named.or(self.metadata.protocol.as_ref()), options.transport) {
+        let known = named.or(self.metadata.protocol.as_ref());
+        self.unwanted = matches!((known, options.transport),
+            (Some(Protocol::Known(is)), Some(wanted)) if *is != wanted);
+        self.fate = match (known, options.transport) {
             (Some(Protocol::Known(is)), Some(wanted)) if *is != wanted => {
                 Fate::LeftOut(format!("it is {is}, and {wanted} was asked for"))
             }

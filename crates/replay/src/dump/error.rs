@@ -46,6 +46,10 @@ pub(super) enum Reason {
     LongLine(usize),
     #[error("the file is longer than {0} MiB, and no metadata")]
     LongMetadata(usize),
+    #[error("is a capture: name it with -r")]
+    Capture,
+    #[error("is compressed: unpack it first, as with zcat FILE | pcap2conn replay -")]
+    Compressed,
     #[error("byte {0} is not UTF-8")]
     NotUtf8(usize),
     #[error("no JSON: {} at column {column}", Shown(.what))]

@@ -40,6 +40,8 @@ pub struct DumpOptions {
 pub struct Dumps {
     /// At least one, in the order in which their first records stand.
     pub recordings: Vec<Recording>,
+    /// The number of each among all connections, those that are left out too; from 1.
+    pub numbers: Vec<u64>,
     /// Connections that cannot be replayed, or were not asked for.
     pub left_out: Vec<LeftOut>,
 }
@@ -51,6 +53,8 @@ pub struct LeftOut {
     pub name: String,
     /// Why it is left out.
     pub reason: String,
+    /// Was another transport asked for?
+    pub by_choice: bool,
 }
 
 impl fmt::Display for LeftOut {
@@ -75,12 +79,16 @@ pub fn read_dumps(paths: &[PathBuf], options: &DumpOptions) -> Result<Dumps, Dum
     for input in paths::inputs(paths)? {
         reader.read(&input)?;
     }
-    let mut dumps = Dumps { recordings: Vec::new(), left_out: Vec::new() };
-    for whole in sides::join(reader.into_drafts()) {
+    let mut dumps = Dumps { recordings: Vec::new(), numbers: Vec::new(), left_out: Vec::new() };
+    for (number, whole) in (1..).zip(sides::join(reader.into_drafts())) {
         match whole.draft.fate() {
-            Fate::Replayed(transport) => dumps.recordings.push(whole.into_recording(transport)),
+            Fate::Replayed(transport) => {
+                dumps.recordings.push(whole.into_recording(transport));
+                dumps.numbers.push(number);
+            }
             Fate::LeftOut(reason) => {
-                dumps.left_out.push(LeftOut { name: whole.draft.name, reason });
+                let by_choice = whole.draft.is_unwanted();
+                dumps.left_out.push(LeftOut { name: whole.draft.name, reason, by_choice });
             }
             Fate::Unknown => return Err(unknown(&whole.draft)),
         }

@@ -70,7 +70,7 @@ impl<'a> Reader<'a> {
 
     fn read_lines(
         &mut self,
-        reader: impl BufRead,
+        mut reader: impl BufRead,
         mut found: Found,
         path: Option<&Path>,
     ) -> Result<(), DumpError> {
@@ -78,6 +78,8 @@ impl<'a> Reader<'a> {
         let file = found.origin.file.clone();
         // Before its records: what the protocol is decides how they are read.
         let metadata = path.map_or_else(|| Ok(Metadata::default()), |path| found.metadata(path))?;
+        let begins = reader.fill_buf().map_err(|error| Reason::Io(error).of(&file))?;
+        no_other_format(begins).map_err(|reason| reason.of(&file))?;
         let mut lines = Lines::new(reader, LONGEST);
         loop {
             let (number, line) = match lines.next() {
@@ -206,6 +208,30 @@ pub(super) fn unknown(draft: &Draft) -> DumpError {
     }
 }
 
+/// Is it something that cannot be a dump, and that people have?
+fn no_other_format(begins: &[u8]) -> Result<(), Reason> {
+    /// What pcapng begins with, and pcap in either byte order: with microseconds, nanoseconds, and longer records.
+    const CAPTURES: [[u8; 4]; 7] = [
+        [0x0A, 0x0D, 0x0D, 0x0A],
+        [0xA1, 0xB2, 0xC3, 0xD4],
+        [0xD4, 0xC3, 0xB2, 0xA1],
+        [0xA1, 0xB2, 0x3C, 0x4D],
+        [0x4D, 0x3C, 0xB2, 0xA1],
+        [0xA1, 0xB2, 0xCD, 0x34],
+        [0x34, 0xCD, 0xB2, 0xA1],
+    ];
+    /// gzip, zstd, xz.
+    const COMPRESSED: [&[u8]; 3] =
+        [&[0x1F, 0x8B], &[0x28, 0xB5, 0x2F, 0xFD], &[0xFD, b'7', b'z', b'X', b'Z']];
+    if CAPTURES.iter().any(|magic| begins.starts_with(magic)) {
+        return Err(Reason::Capture);
+    }
+    match COMPRESSED.iter().any(|magic| begins.starts_with(magic)) {
+        true => Err(Reason::Compressed),
+        false => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -242,6 +268,19 @@ mod tests {
 
     fn told(drafts: &[Draft]) -> Vec<(&str, &[u8], Option<u64>)> {
         drafts.iter().map(|d| (d.name.as_str(), &d.bytes[..], d.origin.line)).collect()
+    }
+
+    #[test]
+    fn what_people_take_for_a_dump_is_named() {
+        let options = options(None);
+        let read = |bytes: &[u8]| {
+            let origin = Origin { file: "a".into(), line: None, folder: None };
+            let found = Found::new(origin, "a".to_owned());
+            Reader::new(&options).read_lines(bytes, found, None).unwrap_err().to_string()
+        };
+        assert_eq!(read(b"\n\r\r\n\x1c\0\0\0"), "a: is a capture: name it with -r");
+        assert_eq!(read(b"\xd4\xc3\xb2\xa1\x02"), "a: is a capture: name it with -r");
+        assert!(read(b"\x1f\x8b\x08").starts_with("a: is compressed: "));
     }
 
     #[test]
