@@ -51,6 +51,8 @@ pub enum Next<'a> {
     },
     /// Nothing, until something comes or until then, counted from the beginning of the play.
     Wait(Option<Duration>),
+    /// The same, for a peer that has ended and is to break off yet: reading does not tell that.
+    Watch(Option<Duration>),
     /// End our direction.
     Fin,
     /// Break off; the play is over.
@@ -164,7 +166,7 @@ impl Player {
             let at = self.place(step);
             let waiting = match &step.act {
                 Act::Hear(hear) => Waiting::Turn { come: self.listener.taken(), of: hear.len },
-                Act::HearFinish => Waiting::End,
+                Act::HearFinish(_) => Waiting::End,
                 Act::Say(_) | Act::Finish(_) => Waiting::Room,
             };
             self.end(Ending::TimedOut(Standstill { at, waiting }));
@@ -184,6 +186,7 @@ impl Player {
         match todo {
             Todo::Send(until) => Next::Send { bytes: self.to_send(), until },
             Todo::Wait(until) => Next::Wait(until),
+            Todo::Watch(until) => Next::Watch(until),
             Todo::Fin => Next::Fin,
             Todo::Rst => Next::Rst,
             Todo::Over => Next::Over,
@@ -199,7 +202,13 @@ impl Player {
         let Some(step) = script.steps().get(self.at) else { return self.drain() };
         match &step.act {
             Act::Hear(hear) => return self.wait_for(step, hear).map(Todo::Wait),
-            Act::HearFinish => return self.wait_for_end(step).map(Todo::Wait),
+            Act::HearFinish(finish) => {
+                let until = self.wait_for_end(step, *finish)?;
+                return Some(match self.peer {
+                    None => Todo::Wait(until),
+                    Some(_) => Todo::Watch(until),
+                });
+            }
             Act::Say(_) | Act::Finish(_) => {}
         }
         let due = self.due(step);
@@ -209,7 +218,7 @@ impl Player {
         match &step.act {
             Act::Finish(finish) => Some(self.finish(*finish)),
             Act::Say(said) => self.say(step, said.parts()),
-            Act::Hear(_) | Act::HearFinish => None,
+            Act::Hear(_) | Act::HearFinish(_) => None,
         }
     }
 
@@ -372,18 +381,22 @@ impl Player {
     }
 
     /// The peer's end: until when to wait for it.
-    fn wait_for_end(&mut self, step: &Step) -> Option<Option<Duration>> {
+    fn wait_for_end(&mut self, step: &Step, finish: Finish) -> Option<Option<Duration>> {
         if matches!(self.script.rules().wait, Wait::None) {
             self.pass();
             return None;
         }
-        if self.peer.is_some() {
+        let has_ended = match finish {
+            Finish::Fin => self.peer.is_some(),
+            Finish::Rst => self.peer == Some(PeerEnd::Reset),
+        };
+        if has_ended {
             self.pass();
             self.anchor(step.at);
             return None;
         }
         let due = self.due(step).max(self.entered);
-        let matters = self.at < self.script.said_until();
+        let matters = self.at < self.script.said_until() && self.peer.is_none();
         let until = match matters {
             true => self.deadline(due),
             false => Some(due.saturating_add(self.pace.linger)),
@@ -423,7 +436,7 @@ impl Player {
         let (side, come) = match &step.act {
             Act::Say(_) | Act::Finish(_) => (self.script.side(), self.said),
             Act::Hear(hear) => (self.script.peer(), self.listener.place(hear)),
-            Act::HearFinish => (self.script.peer(), 0),
+            Act::HearFinish(_) => (self.script.peer(), 0),
         };
         Place { side, turn: step.turn, offset: step.offset.saturating_add(come) }
     }
@@ -453,6 +466,7 @@ const MAX_DATAGRAM: usize = 65_535;
 enum Todo {
     Send(Option<Duration>),
     Wait(Option<Duration>),
+    Watch(Option<Duration>),
     Fin,
     Rst,
     Over,

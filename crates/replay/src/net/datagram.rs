@@ -79,7 +79,7 @@ pub(crate) async fn play_datagrams(
     loop {
         let (send, until) = match player.next(session.elapsed()) {
             Next::Send { bytes, until } => (Some(bytes), until),
-            Next::Wait(until) => (None, until),
+            Next::Wait(until) | Next::Watch(until) => (None, until),
             Next::Fin => continue,
             Next::Rst | Next::Over => return,
         };

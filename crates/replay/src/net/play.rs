@@ -18,7 +18,7 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// How long a peer may take to get what was said before we break off, if it may take for ever.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How often it is asked whether it has it.
+/// How often it is asked whether it has it, and whether it has broken off.
 const BREATH: Duration = Duration::from_millis(1);
 
 /// What happened to a stream.
@@ -58,6 +58,14 @@ pub(crate) async fn play(stream: Stream, player: &mut Player, session: &mut Sess
         let (send, until) = match player.next(session.elapsed()) {
             Next::Send { bytes, until } => (bytes, until),
             Next::Wait(until) => (&[][..], until),
+            Next::Watch(until) => {
+                if playing.stream.is_broken() {
+                    player.peer_ended(PeerEnd::Reset, session.elapsed());
+                    continue;
+                }
+                let soon = session.elapsed() + BREATH;
+                (&[][..], Some(until.map_or(soon, |until| until.min(soon))))
+            }
             Next::Fin => {
                 playing.closing = true;
                 continue;

@@ -88,6 +88,15 @@ impl Stream {
         }
     }
 
+    /// Has the peer broken off? Reading does not tell that when it had ended before.
+    pub(crate) fn is_broken(&self) -> bool {
+        match self.plain() {
+            Plain::Tcp(stream) => !matches!(stream.take_error(), Ok(None)),
+            #[cfg(unix)]
+            Plain::Unix(_) => false,
+        }
+    }
+
     /// Breaks off: the peer gets a RST.
     pub(crate) fn abort(self) {
         self.plain().break_off();

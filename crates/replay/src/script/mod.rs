@@ -79,7 +79,7 @@ pub(crate) enum Act {
     /// We end.
     Finish(Finish),
     /// The peer ends.
-    HearFinish,
+    HearFinish(Finish),
 }
 
 /// What one packet of ours brought.
@@ -257,7 +257,7 @@ impl Script {
     /// Memory that it takes beside the recording, about.
     pub fn cost(&self) -> usize {
         let of_step = |step: &Step| match &step.act {
-            Act::Say(Said::One(_)) | Act::Finish(_) | Act::HearFinish => 0,
+            Act::Say(Said::One(_)) | Act::Finish(_) | Act::HearFinish(_) => 0,
             Act::Say(Said::Many(parts)) => parts.len() * size_of::<Part>() + ALLOCATION,
             Act::Hear(hear) => {
                 let pieces = hear.pieces.len() * size_of::<Piece>();

@@ -79,7 +79,10 @@ impl<'a> Writer<'a> {
     }
 
     fn finish(&mut self, event: &Event, finish: Finish) {
-        let act = if event.side == self.side { Act::Finish(finish) } else { Act::HearFinish };
+        let act = match event.side == self.side {
+            true => Act::Finish(finish),
+            false => Act::HearFinish(finish),
+        };
         self.add(event, act);
     }
 

@@ -423,6 +423,25 @@ fn fin_and_rst_come_where_they_were_captured() {
 }
 
 #[test]
+fn a_rst_after_a_fin_is_waited_for() {
+    let mut late = recording(Transport::Tcp, &[(Zero, 0, b"a")]).with_finishes();
+    late.push_finish(Zero, 0, Finish::Fin);
+    late.push_data(One, 0, b"b");
+    late.push_finish(Zero, 0, Finish::Rst);
+    let mut server = Table::of(&late, One);
+    server.hears(b"a", secs(0));
+    assert_eq!(server.closes(secs(0)), [Did::Said(b"b".into())]);
+    assert!(!server.is_over(), "it breaks off yet");
+    server.ends(PeerEnd::Reset, secs(1));
+    assert_eq!(server.ended().ending, Ending::Done);
+    let mut server = Table::of(&late, One);
+    server.hears(b"a", secs(0));
+    server.closes(secs(0));
+    server.does(secs(2));
+    assert_eq!(server.ended().ending, Ending::Done, "or not: then that is all");
+}
+
+#[test]
 fn our_side_of_a_dump_closes_after_its_last_turn_or_at_the_end() {
     let http = recording(Transport::Tcp, &[(Zero, 0, b"GET"), (One, 1, b"200")]);
     let mut client = Table::of(&http, Zero);

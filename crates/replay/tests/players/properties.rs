@@ -135,7 +135,9 @@ fn play(
                     me.player.sent(len, now);
                     other.coming.push_back(Coming::Bytes(bytes));
                 }
-                Next::Wait(until) => wake = wake.min(until.unwrap_or(Duration::MAX)),
+                Next::Wait(until) | Next::Watch(until) => {
+                    wake = wake.min(until.unwrap_or(Duration::MAX))
+                }
                 Next::Fin => {
                     idle = false;
                     me.closed = true;
@@ -257,7 +259,7 @@ proptest! {
                 Next::Over => break,
                 Next::Rst => {}
                 Next::Fin => {}
-                Next::Wait(until) => match comes.next() {
+                Next::Wait(until) | Next::Watch(until) => match comes.next() {
                     Some((bytes, later)) if player.wants_more() => {
                         now += Duration::from_millis(later);
                         player.received(&bytes, now);

@@ -82,7 +82,7 @@ impl Table {
                     self.said.extend_from_slice(&bytes);
                     done.push(Did::Said(bytes));
                 }
-                Next::Send { until, .. } | Next::Wait(until) => {
+                Next::Send { until, .. } | Next::Wait(until) | Next::Watch(until) => {
                     assert!(until.is_none_or(|until| until > now), "it would wake at once");
                     return done;
                 }
