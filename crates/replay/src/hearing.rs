@@ -242,12 +242,23 @@ impl Hearing {
 
     /// The turn is over: what of it comes back in what we say.
     pub(crate) fn carry(&self, hear: &Hear, slots: &mut [Vec<u8>]) {
-        for Carry { pattern, nth, slot } in &hear.carries {
-            if let Some(Some(group)) = pattern.groups(&self.kept).nth(*nth)
-                && let Some(bytes) = self.kept.get(group)
-                && let Some(slot) = slots.get_mut(*slot)
-            {
-                *slot = bytes.to_vec();
+        let of_one_pattern = |a: &Carry, b: &Carry| a.pattern == b.pattern;
+        for carries in hear.carries.chunk_by(of_one_pattern) {
+            let Some(first) = carries.first() else { continue };
+            // Both are in the order of matches.
+            let mut wanted = carries.iter().peekable();
+            for (nth, group) in first.pattern.groups(&self.kept).enumerate() {
+                let Some(carry) = wanted.next_if(|carry| carry.nth == nth) else {
+                    match wanted.peek() {
+                        Some(_) => continue,
+                        None => break,
+                    }
+                };
+                if let Some(bytes) = group.and_then(|group| self.kept.get(group))
+                    && let Some(slot) = slots.get_mut(carry.slot)
+                {
+                    *slot = bytes.to_vec();
+                }
             }
         }
     }

@@ -28,6 +28,8 @@ pub(crate) struct Listener {
     heard: u64,
     /// What comes back in what we say.
     slots: Vec<Vec<u8>>,
+    /// The datagram that came last.
+    last: Vec<u8>,
     /// When something came last.
     came: Duration,
     /// Did something come since the last turn was over? Where anything is one.
@@ -45,6 +47,7 @@ impl Listener {
             waiting: Vec::new(),
             heard: 0,
             slots: script.slots().iter().map(|_| Vec::new()).collect(),
+            last: Vec::new(),
             came: Duration::ZERO,
             news: false,
             differs: None,
@@ -112,7 +115,19 @@ impl Listener {
                 }
                 None
             }
-            (_, turn) if is_datagram => self.take_datagram(script, turn, bytes),
+            (_, turn) if is_datagram => {
+                let repeats = !bytes.is_empty() && self.last == bytes;
+                let hearing = self.hearing.clone();
+                let divergence = self.take_datagram(script, turn, bytes);
+                if divergence.is_some() && repeats {
+                    // It says again what it said, since its answer is late: what is awaited may come yet.
+                    self.hearing = hearing;
+                    return None;
+                }
+                self.last.clear();
+                self.last.extend_from_slice(bytes);
+                divergence
+            }
             _ => {
                 self.waiting.extend_from_slice(bytes);
                 self.listen(script)

@@ -16,6 +16,9 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub struct Pattern(Arc<Compiled>);
 
+/// So much memory the states of an expression may take for a connection.
+const CACHE: usize = 128 << 10;
+
 #[derive(Debug)]
 struct Compiled {
     text: String,
@@ -40,6 +43,9 @@ impl Pattern {
             wrong(error.syntax_error().map_or_else(|| error.to_string(), ToString::to_string))
         })?;
         let mut machine = DFA::builder();
+        // Each connection has one, which its peer may fill: then it begins anew.
+        let bounded = DFA::config().cache_capacity(CACHE).skip_cache_capacity_check(true);
+        machine.configure(bounded);
         machine.syntax(syntax).thompson(thompson::Config::new().utf8(false));
         let machine = machine.build(text).map_err(|error| wrong(error.to_string()))?;
         Ok(Self(Arc::new(Compiled { text: text.into(), finder, machine })))

@@ -2,7 +2,10 @@
 
 use crate::hearing::{Heard, Hearing};
 use crate::script::{Piece, Script};
+use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +21,7 @@ pub struct Pool {
     /// Those of them in which we speak first.
     speaking: BTreeSet<Place>,
     /// Those of them whose first turn must be these bytes: there may be thousands.
-    plain: BTreeMap<Vec<u8>, BTreeSet<Place>>,
+    plain: BTreeMap<First, BTreeSet<Place>>,
     /// The lengths of these turns, and how many have them.
     lengths: BTreeMap<usize, usize>,
     /// Those whose first turn may be any of many.
@@ -29,6 +32,37 @@ pub struct Pool {
     silence: Duration,
     repeat: bool,
     in_order: bool,
+}
+
+/// A first turn that must be these bytes, as it stands in its recording.
+#[derive(Debug)]
+struct First(Arc<Script>);
+
+impl Borrow<[u8]> for First {
+    fn borrow(&self) -> &[u8] {
+        plain_first(&self.0).unwrap_or_default()
+    }
+}
+
+impl PartialEq for First {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for First {}
+
+impl PartialOrd for First {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for First {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let (ours, theirs): (&[u8], &[u8]) = (self.borrow(), other.borrow());
+        ours.cmp(theirs)
+    }
 }
 
 /// How often a recording was given away, and its number: who is next comes first.
@@ -105,19 +139,16 @@ impl Pool {
         }
     }
 
-    /// Which one the peer gets that has sent this datagram. One that was played to before gets another one only if that
-    /// begins with just this: it may only have asked again.
-    pub fn pick_datagram(&mut self, datagram: &[u8], again: bool) -> Pick {
-        if self.is_empty() {
-            return Pick::Nothing;
-        }
+    /// Which one the peer gets that has sent this datagram.
+    pub fn pick_datagram(&mut self, datagram: &[u8]) -> Pick {
+        let next = self.free.first().copied();
         let fits = self.fits(datagram);
         let whole = fits.whole.filter(|(len, _)| *len == datagram.len()).map(|(_, place)| place);
-        let next = || fits.other.map(|(_, place)| place).or_else(|| self.free.first().copied());
-        let chosen = match (whole, again) {
-            (None, false) if self.in_order => self.free.first().copied(),
-            (None, false) => fits.begun.map(|(place, _)| place).or_else(next),
-            (whole, _) => whole,
+        let begun = || fits.begun.map(|(place, _)| place);
+        let other = || fits.other.map(|(_, place)| place);
+        let chosen = match self.in_order {
+            true => next,
+            false => whole.or_else(begun).or_else(other).or(next),
         };
         chosen.map_or(Pick::Nothing, |chosen| self.give(chosen))
     }
@@ -155,9 +186,10 @@ impl Pool {
         }
         match plain_first(script) {
             Some(first) => {
-                let alike = self.plain.entry(first.to_vec()).or_default();
+                let len = first.len();
+                let alike = self.plain.entry(First(script.clone())).or_default();
                 if alike.is_empty() {
-                    *self.lengths.entry(first.len()).or_default() += 1;
+                    *self.lengths.entry(len).or_default() += 1;
                 }
                 alike.insert(place);
             }
@@ -172,9 +204,8 @@ impl Pool {
         self.free.remove(&place);
         self.speaking.remove(&place);
         self.ruled.remove(&place);
-        let Some(first) = self.scripts.get(place.1).and_then(|script| plain_first(script)) else {
-            return;
-        };
+        let Some(script) = self.scripts.get(place.1).cloned() else { return };
+        let Some(first) = plain_first(&script) else { return };
         let Some(alike) = self.plain.get_mut(first) else { return };
         alike.remove(&place);
         if alike.is_empty() {
@@ -224,15 +255,22 @@ impl Pool {
             let alike = self.plain.get(bytes.get(..*len)?)?;
             Some((*len, next(alike)?))
         });
-        let mut longer = self.plain.range(bytes.to_vec()..).filter(|(first, _)| *first != bytes);
-        let mut begun = longer.by_ref().take_while(|(first, _)| first.starts_with(bytes));
+        fn bytes_of(first: &First) -> &[u8] {
+            first.borrow()
+        }
+        let from = (Bound::Included(bytes), Bound::Unbounded);
+        let mut longer =
+            self.plain.range::<[u8], _>(from).filter(|(first, _)| bytes_of(first) != bytes);
+        let mut begun = longer.by_ref().take_while(|(first, _)| bytes_of(first).starts_with(bytes));
         let first = begun.next().and_then(|(_, alike)| next(alike));
         let begun = first.map(|first| (first, begun.next().is_some()));
         // What is longest alike stands beside them.
-        let after = self.plain.range(bytes.to_vec()..).next();
-        let before = self.plain.range(..bytes.to_vec()).next_back();
+        let after = self.plain.range::<[u8], _>(from).next();
+        let until = (Bound::Unbounded, Bound::Excluded(bytes));
+        let before = self.plain.range::<[u8], _>(until).next_back();
         let beside = [before, after].into_iter().flatten();
-        let other = beside.filter_map(|(first, alike)| Some((same(first, bytes), next(alike)?)));
+        let other =
+            beside.filter_map(|(first, alike)| Some((same(bytes_of(first), bytes), next(alike)?)));
         Fits {
             whole,
             begun,
@@ -269,13 +307,10 @@ impl Pool {
     }
 }
 
-/// The peer's first turn, where it must be just these bytes; or as much of it as is looked at.
+/// The peer's first turn, where it must be just these bytes.
 fn plain_first(script: &Script) -> Option<&[u8]> {
     match &*script.first_heard()?.pieces {
-        [Piece::Exact(range)] => {
-            let first = script.recording().bytes().get(range.clone())?;
-            Some(first.get(..MOST).unwrap_or(first))
-        }
+        [Piece::Exact(range)] => script.recording().bytes().get(range.clone()),
         _ => None,
     }
 }

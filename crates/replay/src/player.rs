@@ -55,7 +55,7 @@ pub enum Next<'a> {
     Watch(Option<Duration>),
     /// End our direction.
     Fin,
-    /// Break off; the play is over.
+    /// Break off when the peer has what was said before, and say how [that went](Player::reset): the play is over then.
     Rst,
     /// The play is over.
     Over,
@@ -148,6 +148,17 @@ impl Player {
     /// The play cannot go on.
     pub fn end(&mut self, ending: Ending) {
         self.ending.get_or_insert(ending);
+    }
+
+    /// We broke off; had the peer all that was said before?
+    pub fn reset(&mut self, all_gone: bool, now: Duration) {
+        self.now = now;
+        let side = self.script.side();
+        let at = Place { side, turn: self.script.turns(), offset: self.sent };
+        self.end(match all_gone {
+            true => Ending::Done,
+            false => Ending::TimedOut(Standstill { at, waiting: Waiting::Room }),
+        });
     }
 
     /// The connection broke, for this reason.
@@ -265,7 +276,13 @@ impl Player {
                 self.assemble(parts);
                 Some(Todo::Send(until))
             }
-            Transport::Tcp if self.part < parts.len() => Some(Todo::Send(until)),
+            Transport::Tcp if self.part < parts.len() => {
+                if (self.part, self.said) == (0, 0) && is_small(parts) {
+                    // What one packet brought goes as one, though some of it is the peer's.
+                    self.assemble(parts);
+                }
+                Some(Todo::Send(until))
+            }
             Transport::Tcp => {
                 self.pass();
                 None
@@ -301,6 +318,10 @@ impl Player {
         match self.script.steps().get(self.at) {
             Some(Step { act: Act::Say(said), .. }) => match self.script.recording().transport() {
                 Transport::Udp => &self.datagram,
+                Transport::Tcp if !self.datagram.is_empty() => {
+                    let said = usize::try_from(self.said).unwrap_or(usize::MAX);
+                    self.datagram.get(said..).unwrap_or_default()
+                }
                 Transport::Tcp => said.parts().get(self.part).map_or(&[], |part| {
                     part_bytes(&self.script, self.listener.slots(), part, self.said)
                 }),
@@ -319,6 +340,10 @@ impl Player {
         let parts = said.parts();
         if script.recording().transport() == Transport::Udp {
             self.pass();
+        } else if !self.datagram.is_empty() {
+            if self.said >= self.datagram.len() as u64 {
+                self.pass();
+            }
         } else if parts
             .get(self.part)
             .is_none_or(|part| self.said >= len_of(&script, self.listener.slots(), part))
@@ -335,10 +360,7 @@ impl Player {
         self.finished = true;
         match finish {
             Finish::Fin => Todo::Fin,
-            Finish::Rst => {
-                self.end(Ending::Done);
-                Todo::Rst
-            }
+            Finish::Rst => Todo::Rst,
         }
     }
 
@@ -461,6 +483,15 @@ impl Player {
 
 /// No datagram is larger.
 const MAX_DATAGRAM: usize = 65_535;
+
+/// Are there several parts that fit a packet together?
+fn is_small(parts: &[Part]) -> bool {
+    let lengths = parts.iter().map(|part| match part {
+        Part::Zeros(len) => *len,
+        Part::Recorded(range) | Part::Heard(_, range) => range.len() as u64,
+    });
+    parts.len() > 1 && lengths.fold(0, u64::saturating_add) <= MAX_DATAGRAM as u64
+}
 
 /// What is to be done, without what it needs.
 enum Todo {

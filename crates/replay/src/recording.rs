@@ -173,12 +173,7 @@ impl Recording {
 
     /// What stands behind a gap of a stream waited, when it was captured, for what did not come, while the other side
     /// went on: puts all back to where it was captured.
-    pub(crate) fn settle_order(&mut self) {
-        let captured = self.events.iter().map(|event| event.at).collect();
-        self.settle_order_by(captured);
-    }
-
-    /// The same by other marks of when each event was captured, as the numbers of packets.
+    /// `captured` is a mark of when each event was, as the number of its packet.
     pub(crate) fn settle_order_by(&mut self, mut captured: Vec<i64>) {
         let is_gap = |event: &Event| matches!(event.what, What::Gap(_));
         if captured.len() != self.events.len() || !self.events.iter().any(is_gap) {
@@ -393,7 +388,8 @@ mod tests {
         recording.push_data(Side::Zero, 5, b"more");
         recording.push_data(Side::One, 6, b"all");
         recording.push_finish(Side::Zero, 7, Finish::Fin);
-        recording.settle_order();
+        let captured = recording.events().iter().map(|event| event.at).collect();
+        recording.settle_order_by(captured);
         let told: Vec<_> = recording.events().iter().map(|e| (e.side.index(), e.at)).collect();
         assert_eq!(told, [(0, 1), (0, 3), (0, 3), (1, 4), (0, 5), (1, 6), (0, 7)]);
         assert_eq!(recording.bytes(), b"askedanswermoreall");

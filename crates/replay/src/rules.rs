@@ -127,6 +127,7 @@ impl Rules {
     /// # Errors
     /// A line is none of them.
     pub fn read(&mut self, text: &str) -> Result<(), RuleError> {
+        let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
         for (number, line) in (1..).zip(text.lines()) {
             self.read_line(line.trim_start().trim_end_matches('\r'), number)?;
         }
@@ -138,7 +139,8 @@ impl Rules {
             return Ok(());
         }
         let in_line = |error| RuleError::InLine(number, Box::new(error));
-        match line.split_once(' ') {
+        let rule = line.split_once([' ', '\t']).filter(|(_, what)| !what.trim().is_empty());
+        match rule {
             Some(("mask", place)) => self.masks.push(place.trim().parse().map_err(in_line)?),
             Some(("echo", place)) => self.echoes.push(place.trim().parse().map_err(in_line)?),
             Some(("ignore", regex)) => {

@@ -5,6 +5,7 @@ use flow::{
     Began, Chunk, Connection, Ended, Endpoint, FlowKey, Report, Side, SideStats, Sink, Source,
 };
 use sink::{Format, Names, Output, OutputConfig, SinkError};
+use std::fs::OpenOptions;
 use std::io;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -13,6 +14,7 @@ use wire::Timestamp;
 /// Where what was said is stored: a file of JSON lines for each connection, or nowhere.
 pub struct Store {
     output: Option<Output>,
+    dir: PathBuf,
     names: Names,
     /// Why nothing more is stored, and was that told?
     failure: Option<SinkError>,
@@ -34,6 +36,7 @@ impl Store {
     /// Stores in a directory, or nowhere. Files are named in UTC, or in the local zone.
     /// A run may go on `endless`ly: then names that were given long ago are forgotten.
     pub fn new(dir: Option<PathBuf>, utc: bool, max_open: usize, endless: bool) -> Self {
+        let folder = dir.clone().unwrap_or_default();
         let output = dir.map(|dir| {
             let config = OutputConfig {
                 dir,
@@ -45,7 +48,13 @@ impl Store {
             };
             Output::new(&config, Box::new(io::sink()), Box::new(io::sink()))
         });
-        Self { output, names: Names::new(utc).endless(endless), failure: None, told: false }
+        Self {
+            output,
+            dir: folder,
+            names: Names::new(utc).endless(endless),
+            failure: None,
+            told: false,
+        }
     }
 
     /// Creates the directory, if anything is to be stored.
@@ -60,25 +69,51 @@ impl Store {
     pub fn news(&mut self) -> Option<String> {
         let failure = self.failure.as_ref().filter(|_| !self.told)?;
         self.told = true;
-        Some(failure.to_string())
+        let mut why = failure.to_string();
+        let mut source = std::error::Error::source(failure);
+        while let Some(cause) = source {
+            why.push_str(&format!(": {cause}"));
+            source = cause.source();
+        }
+        Some(why)
     }
 
     /// A connection begins. `None` where nothing is stored.
     pub fn open(&mut self, transport: Transport, ends: [Endpoint; 2]) -> Option<Stored> {
-        let output = self.output.as_mut().filter(|_| self.failure.is_none())?;
+        self.failure.is_none().then_some(())?;
         let (key, initiator) = FlowKey::new(transport.number(), ends[0], ends[1]);
         let source = Source::new(now(), 1, 1);
         let connection = Connection::new(key, initiator, source);
-        let number = self.names.number(&connection);
-        let name = self.names.name(&connection, number) + ".json";
-        match output.opened(&connection) {
-            Ok(handle) => {
+        match self.open_named(&connection) {
+            Ok((handle, name)) => {
                 let sides = [SideStats::default(); 2];
                 Some(Stored { handle, connection, name, sides, chunks: 0, last: source })
             }
-            Err(error) => {
-                self.failure = Some(error);
+            Err(failure) => {
+                self.failure = failure;
                 None
+            }
+        }
+    }
+
+    /// Finds a name that no file has: both ends of a connection may be played, and stored, in one directory.
+    fn open_named(&mut self, connection: &Connection) -> Result<(u32, String), Option<SinkError>> {
+        let output = self.output.as_mut().ok_or(None)?;
+        loop {
+            let number = self.names.number(connection);
+            let name = self.names.name(connection, number) + ".json";
+            let handle = output.opened(connection).map_err(Some)?;
+            let path = self.dir.join(&name);
+            match OpenOptions::new().write(true).create_new(true).open(&path) {
+                Ok(_) => return Ok((handle, name)),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    // The output counts names as well: it is given this one, and writes nothing.
+                    let report = report(connection, connection.first(), [SideStats::default(); 2]);
+                    output.closed(handle, &report).map_err(Some)?;
+                }
+                Err(source) => {
+                    return Err(Some(SinkError::File { action: "create", path, source }));
+                }
             }
         }
     }
@@ -101,20 +136,15 @@ impl Store {
     /// A connection is over; the name of its file, if there is one.
     pub fn close(&mut self, stored: Stored) -> Option<String> {
         let output = self.output.as_mut().filter(|_| self.failure.is_none())?;
-        let connection = &stored.connection;
-        let report = Report {
-            protocol: connection.protocol(),
-            vlans: connection.vlans(),
-            ends: Side::BOTH.map(|side| connection.end(side)),
-            first: connection.first(),
-            last: stored.last,
-            began: Began::FirstPacket,
-            ended: Ended::InputEnded,
-            sides: stored.sides,
-        };
+        let report = report(&stored.connection, stored.last, stored.sides);
         let closed = output.closed(stored.handle, &report).and_then(|()| output.flush());
         self.failure = closed.err();
-        (stored.chunks > 0).then_some(stored.name)
+        if stored.chunks == 0 {
+            // Nothing was said, and the name was only kept; where it cannot be removed, it is empty.
+            let _ = std::fs::remove_file(self.dir.join(&stored.name));
+            return None;
+        }
+        Some(stored.name)
     }
 
     /// All connections are over.
@@ -126,6 +156,20 @@ impl Store {
             Some(failure) => Err(failure),
             None => self.output.as_mut().map_or(Ok(()), Output::finish),
         }
+    }
+}
+
+/// What is known of a connection in the end.
+fn report(connection: &Connection, last: Source, sides: [SideStats; 2]) -> Report {
+    Report {
+        protocol: connection.protocol(),
+        vlans: connection.vlans(),
+        ends: Side::BOTH.map(|side| connection.end(side)),
+        first: connection.first(),
+        last,
+        began: Began::FirstPacket,
+        ended: Ended::InputEnded,
+        sides,
     }
 }
 

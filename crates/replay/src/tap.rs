@@ -36,6 +36,8 @@ struct Kept {
     recording: Recording,
     /// The packet that brought the last datagram.
     last: u64,
+    /// The packet that brought each event, in the order of the inputs.
+    packets: Vec<i64>,
     cost: usize,
 }
 
@@ -87,6 +89,8 @@ struct Tap {
     recorded: Vec<(u64, Recording)>,
     /// Connections that are wanted but cannot be played, for their protocol.
     other_protocols: u64,
+    /// The inputs, in the order in which they were read.
+    files: Vec<u32>,
     most: usize,
     cost: usize,
 }
@@ -100,6 +104,7 @@ impl Tap {
             entries: Vec::new(),
             recorded: Vec::new(),
             other_protocols: 0,
+            files: Vec::new(),
             most,
             cost: 0,
         }
@@ -154,17 +159,39 @@ impl Tap {
             .between(Some(Side::BOTH.map(|side| connection.end(side))))
             .since(Some(connection.first().time))
             .with_finishes();
-        Entry::Recorded(Box::new(Kept { recording, last: 0, cost: 0 }))
+        Entry::Recorded(Box::new(Kept { recording, last: 0, packets: Vec::new(), cost: 0 }))
     }
 
     /// Counts what a connection has come to take. (Asking is a few additions.)
     fn account(&mut self, handle: u32) -> Result<(), TooMuch> {
         if let Some((Entry::Recorded(kept), _)) = self.entries.get_mut(handle as usize) {
-            let cost = kept.recording.cost();
+            let cost = kept.recording.cost() + kept.packets.capacity() * size_of::<i64>();
             self.cost += cost - kept.cost.min(cost);
             kept.cost = cost;
         }
         if self.cost > self.most { Err(TooMuch(self.most >> 20)) } else { Ok(()) }
+    }
+}
+
+impl Kept {
+    /// Something happened, which this packet brought.
+    fn note(&mut self, packet: i64) {
+        self.packets.resize(self.recording.events().len(), packet);
+    }
+}
+
+impl Tap {
+    /// Where a packet stands among all that were read.
+    fn place(&mut self, source: Source) -> i64 {
+        let file = source.file();
+        let known = self.files.iter().rposition(|known| *known == file);
+        let order = known.unwrap_or_else(|| {
+            self.files.push(file);
+            self.files.len() - 1
+        });
+        // A packet's number has 44 bits, and files 20.
+        (i64::try_from(order).unwrap_or(0) << 43)
+            .saturating_add(source.number() as i64 & ((1 << 43) - 1))
     }
 }
 
@@ -192,30 +219,36 @@ impl Sink for Tap {
         connection: &Connection,
         chunk: &Chunk<'_>,
     ) -> Result<(), TooMuch> {
+        let place = self.place(chunk.source);
         if let Some(kept) = self.kept(handle, connection) {
             let at = since(chunk.source.time, connection);
             kept.recording.push_data(chunk.side, at, chunk.bytes);
             kept.last = chunk.source.number();
+            kept.note(place);
         }
         self.account(handle)
     }
 
     fn gap(&mut self, handle: u32, connection: &Connection, gap: &Gap) -> Result<(), TooMuch> {
+        let place = self.place(gap.source);
         if let Some(kept) = self.kept(handle, connection) {
             let at = since(gap.source.time, connection);
             let same = kept.last == gap.source.number();
             kept.recording.push_gap(gap.side, at, gap.len, same);
+            kept.note(place);
         }
         self.account(handle)
     }
 
     fn ended(&mut self, handle: u32, connection: &Connection, end: &End) -> Result<(), TooMuch> {
+        let place = self.place(end.source);
         if let Some(kept) = self.kept(handle, connection) {
             let finish = match end.flag {
                 EndFlag::Fin => Finish::Fin,
                 EndFlag::Rst => Finish::Rst,
             };
             kept.recording.push_finish(end.side, since(end.source.time, connection), finish);
+            kept.note(place);
         }
         self.account(handle)
     }
@@ -228,7 +261,7 @@ impl Sink for Tap {
         let Some((entry, _)) = self.entries.get_mut(handle as usize) else { return Ok(()) };
         if let Entry::Recorded(mut kept) = std::mem::replace(entry, Entry::Left) {
             if kept.recording.transport() == Transport::Tcp {
-                kept.recording.settle_order();
+                kept.recording.settle_order_by(std::mem::take(&mut kept.packets));
             }
             kept.recording.settle_finishes();
             self.recorded.push((u64::from(handle) + 1, kept.recording));

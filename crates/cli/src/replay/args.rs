@@ -58,7 +58,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ADDR:PORT", help_heading = ROLE)]
     pub(crate) listen: Option<Address>,
 
-    /// The same at each port of the recorded servers
+    /// The same at each port that our side had
     #[arg(long, value_name = "ADDR", help_heading = ROLE)]
     pub(crate) listen_all: Option<IpAddr>,
 
@@ -155,7 +155,7 @@ pub(crate) struct Args {
     pub(crate) tls_key: Option<PathBuf>,
 
     /// Protocol to offer in TLS (ALPN), as http/1.1; may be repeated
-    #[arg(long, value_name = "PROTOCOL", help_heading = TLS)]
+    #[arg(long, value_name = "PROTOCOL", value_parser = protocol, help_heading = TLS)]
     pub(crate) tls_alpn: Vec<String>,
 
     /// Where what was said is stored, as JSON lines, a file for each connection
@@ -229,6 +229,13 @@ pub(crate) enum Report {
     Text,
     /// JSON lines.
     Json,
+}
+
+fn protocol(text: &str) -> Result<String, String> {
+    match text.len() {
+        1..=255 => Ok(text.into()),
+        _ => Err("a name of 1 to 255 bytes is needed".into()),
+    }
 }
 
 fn pattern_with_group(text: &str) -> Result<Pattern, String> {

@@ -61,11 +61,18 @@ fn replay(args: &Args, notes: &mut Notes) -> Result<ExitCode, Refused> {
     let pace = plan::pace(args).unwrap_or_else(|message| usage(message));
     plan::at_once(args).unwrap_or_else(|message| usage(message));
     let tls = plan::tls(args).map_err(anyhow::Error::msg)?;
-    let stop = Stop::watch()?;
-    let recordings = match args.dumps.is_empty() {
-        true => recordings::of_captures(args, &chosen, notes, &stop)?,
-        false => recordings::of_dumps(args, &chosen, notes)?,
+    // While dumps are read, there is nothing that a signal must leave in order.
+    let dumps = match args.dumps.is_empty() {
+        true => None,
+        false => Some(recordings::of_dumps(args, &chosen, notes)?),
     };
+    let stop = Stop::watch()?;
+    let recordings = match dumps {
+        Some(recordings) => recordings,
+        None => recordings::of_captures(args, &chosen, notes, &stop)?,
+    };
+    plan::all_are_there(&chosen, &recordings).map_err(anyhow::Error::msg)?;
+    let recordings = recordings::with_turns(recordings, notes);
     if recordings.is_empty() {
         return Err(anyhow::anyhow!("no connection to play; --list shows those there are").into());
     }

@@ -7,6 +7,9 @@ use replay::{
     TooMuch, Transport, Trust, Wait, Wanted, What,
 };
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,8 +79,7 @@ pub(crate) fn rules(args: &Args) -> Result<Rules, String> {
         carries: args.carry.clone(),
     };
     for path in &args.rules {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| format!("{}: {error}", path.display()))?;
+        let text = rules_in(path).map_err(|error| format!("{}: {error}", path.display()))?;
         rules.read(&text).map_err(|error| format!("{}: {error}", path.display()))?;
     }
     let default = if rules.tolerates() { Wait::Bytes } else { Wait::Length };
@@ -107,9 +109,21 @@ pub(crate) fn pace(args: &Args) -> Result<Pace, String> {
     let timeout = seconds("--timeout", args.timeout)?;
     Ok(Pace {
         speed: (!args.no_delay).then_some(args.speed),
-        timeout: (timeout > Duration::ZERO).then_some(timeout),
+        timeout: (args.timeout > 0.0).then_some(timeout.max(Duration::from_nanos(1))),
         linger: seconds("--linger", args.linger)?,
     })
+}
+
+/// A file of rules has so many bytes at most.
+const MOST_RULES: u64 = 1 << 20;
+
+fn rules_in(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(MOST_RULES + 1).read_to_string(&mut text)?;
+    match text.len() as u64 > MOST_RULES {
+        true => Err(io::Error::other(format!("more than {MOST_RULES} bytes are no rules"))),
+        false => Ok(text),
+    }
 }
 
 pub(crate) fn tls(args: &Args) -> Result<Tls, String> {
@@ -192,6 +206,29 @@ pub(crate) fn role(args: &Args, rules: Rules, recordings: Vec<Numbered>) -> Resu
     Ok(Role::Listen(doors.collect()))
 }
 
+/// Whoever names a connection means one that is there.
+pub(crate) fn all_are_there(chosen: &Chosen, recordings: &[Numbered]) -> Result<(), String> {
+    for wanted in &chosen.wanted {
+        let is_it = |(number, recording): &Numbered| match wanted {
+            Wanted::Numbers(numbers) => numbers.contains(number),
+            Wanted::Name(name) => recording.name() == name,
+        };
+        if !recordings.iter().any(is_it) {
+            let typed = match wanted {
+                Wanted::Numbers(numbers) if numbers.start() == numbers.end() => {
+                    numbers.start().to_string()
+                }
+                Wanted::Numbers(numbers) => format!("{}-{}", numbers.start(), numbers.end()),
+                Wanted::Name(name) => name.clone(),
+            };
+            return Err(format!(
+                "--connection {typed}: there is no such connection; --list shows those there are"
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// Missing bytes are not made up unless told.
 fn refuse_gaps(args: &Args, recordings: &[Numbered]) -> Result<(), String> {
     if args.fill.is_some() {
@@ -228,9 +265,10 @@ fn refuse_gaps(args: &Args, recordings: &[Numbered]) -> Result<(), String> {
 /// What an IPv4 packet has room for beside its headers and UDP's.
 const MAX_DATAGRAM: u64 = 65_507;
 
-fn largest_datagram(script: &Script) -> u64 {
+fn largest_datagram(script: &Script, skipped: bool) -> u64 {
     let ours = script.recording().events().iter().filter(|event| event.side == script.side());
     let size = |what| match what {
+        What::Data { len, .. } if skipped => len as u64,
         What::Data { len, cut, .. } => cut.saturating_add(len as u64),
         What::Gap(_) | What::Finish(_) => 0,
     };
@@ -253,7 +291,7 @@ fn check_datagrams(args: &Args, scripts: &[Arc<Script>]) -> Result<(), String> {
         if is_tls {
             return Err(format!("{name}: datagrams are not played in TLS; --tcp leaves them out"));
         }
-        if largest_datagram(script) > MAX_DATAGRAM {
+        if largest_datagram(script, args.fill == Some(args::Fill::Skip)) > MAX_DATAGRAM {
             return Err(format!(
                 "{name}: a datagram of more than {MAX_DATAGRAM} bytes cannot be sent"
             ));

@@ -6,7 +6,7 @@ use crate::notes::Notes;
 use crate::stop::Stop;
 use capture::{Filter, Inputs, Order, Packet, Reader, Verdict};
 use flow::Source;
-use replay::{DumpOptions, Taker};
+use replay::{DumpOptions, Taker, Transport};
 use std::ops::ControlFlow;
 use wire::{Frame, LinkType, Timestamp};
 
@@ -174,3 +174,16 @@ pub(crate) fn of_dumps(
 
 /// So many connections that are left out are named.
 const NAMED: usize = 10;
+
+/// Leaves out what is datagrams, of which none has anything: neither side can begin.
+pub(crate) fn with_turns(mut recordings: Vec<Numbered>, notes: &mut Notes) -> Vec<Numbered> {
+    let before = recordings.len();
+    recordings.retain(|(_, recording)| {
+        recording.transport() == Transport::Tcp || !recording.events().is_empty()
+    });
+    let empty = before - recordings.len();
+    if empty > 0 {
+        notes.warning(format_args!("{empty} UDP connections have no payload, and are not played"));
+    }
+    recordings
+}

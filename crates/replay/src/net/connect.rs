@@ -47,6 +47,9 @@ pub(crate) async fn connect_all(shared: Rc<Shared>, address: Address, scripts: V
     plays.finish().await;
 }
 
+/// Nobody waits for what comes later.
+const FAR: Duration = Duration::from_secs(86_400 * 365);
+
 /// How long after the first each one starts.
 fn starts(scripts: &[Arc<Script>], speed: Option<f64>) -> Vec<Duration> {
     let began = |script: &Arc<Script>| script.recording().began();
@@ -55,7 +58,8 @@ fn starts(scripts: &[Arc<Script>], speed: Option<f64>) -> Vec<Duration> {
     let start = |script: &Arc<Script>| {
         let (began, first, speed) = (began(script)?, first?, speed?);
         let later = u64::try_from(began.nanos_since(first)).ok()?;
-        Duration::try_from_secs_f64(Duration::from_nanos(later).as_secs_f64() / speed).ok()
+        let later = Duration::from_nanos(later).as_secs_f64() / speed;
+        Some(Duration::try_from_secs_f64(later).unwrap_or(FAR).min(FAR))
     };
     scripts.iter().map(|script| start(script).unwrap_or_default()).collect()
 }
@@ -125,7 +129,13 @@ async fn in_time<T>(
 }
 
 async fn connect_datagrams(shared: &Rc<Shared>, address: &Address, script: &Arc<Script>) {
-    match open_datagrams(address).await {
+    let begun = Instant::now();
+    let opened = tokio::select! {
+        biased;
+        () = shared.stopped() => Err(Ending::Stopped),
+        opened = in_time(shared, script, address, open_datagrams(address)) => opened,
+    };
+    match opened {
         Ok((socket, ends)) => {
             let mut session = Session::new(shared, script, Some(ends));
             let mut player = Player::new(script.clone(), session.pace());
@@ -133,8 +143,9 @@ async fn connect_datagrams(shared: &Rc<Shared>, address: &Address, script: &Arc<
             play_datagrams(mouth, Ear::Socket(&socket), &mut player, &mut session).await;
             session.over(player.outcome());
         }
-        Err(error) => {
-            shared.unplayed(script, Outcome::unplayed(unconnected(address, &error)));
+        Err(ending) => {
+            let outcome = Outcome { took: begun.elapsed(), ..Outcome::unplayed(ending) };
+            shared.unplayed(script, outcome);
         }
     }
 }

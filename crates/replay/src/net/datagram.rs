@@ -81,7 +81,8 @@ pub(crate) async fn play_datagrams(
             Next::Send { bytes, until } => (Some(bytes), until),
             Next::Wait(until) | Next::Watch(until) => (None, until),
             Next::Fin => continue,
-            Next::Rst | Next::Over => return,
+            Next::Rst => return player.reset(true, session.elapsed()),
+            Next::Over => return,
         };
         alarm.as_mut().reset(session.at(until));
         let happened = tokio::select! {

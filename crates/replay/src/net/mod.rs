@@ -209,6 +209,8 @@ pub fn run(
     // All plays are over, and with them whoever else had it.
     let store = Rc::into_inner(shared).map(|shared| shared.store.into_inner());
     let stored = store.map_or(Ok(()), Store::finish);
+    // A name that is still being looked up is not waited for.
+    runtime.shutdown_background();
     played.and(stored.map_err(NetError::from))
 }
 

@@ -21,6 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How often it is asked whether it has it, and whether it has broken off.
 const BREATH: Duration = Duration::from_millis(1);
 
+/// And at last.
+const LONG_BREATH: Duration = Duration::from_millis(50);
+
 /// What happened to a stream.
 enum Happened {
     /// So many bytes came; none are the end.
@@ -70,7 +73,10 @@ pub(crate) async fn play(stream: Stream, player: &mut Player, session: &mut Sess
                 playing.closing = true;
                 continue;
             }
-            Next::Rst => return playing.reset(session).await,
+            Next::Rst => {
+                let all_gone = playing.reset(session).await;
+                return player.reset(all_gone, session.elapsed());
+            }
             Next::Over => break,
         };
         alarm.as_mut().reset(session.at(until));
@@ -114,22 +120,25 @@ fn broke(player: &mut Player, error: &io::Error, now: Duration) {
 }
 
 impl Playing {
-    /// Breaks off, when the peer has what was said before: a RST would overtake it.
-    async fn reset(mut self, session: &mut Session) {
+    /// Breaks off, when the peer has what was said before, which a RST would overtake. Has it?
+    async fn reset(mut self, session: &mut Session) -> bool {
         let gone = async {
             // Where it does not go, it breaks off all the same.
             let _ = self.stream.flush().await;
+            let mut breath = BREATH;
             while self.stream.unsent() > 0 {
-                sleep(BREATH).await;
+                sleep(breath).await;
+                breath = (breath * 2).min(LONG_BREATH);
             }
         };
         let most = session.pace().timeout.unwrap_or(PATIENCE);
-        tokio::select! {
+        let all_gone = tokio::select! {
             biased;
-            () = poll_fn(|cx| session.poll_stop(cx)) => {}
-            _ = timeout(most, gone) => {}
-        }
+            () = poll_fn(|cx| session.poll_stop(cx)) => false,
+            gone = timeout(most, gone) => gone.is_ok(),
+        };
         self.stream.abort();
+        all_gone
     }
 
     /// Waits for whatever happens first.

@@ -1,7 +1,8 @@
 //! TLS around the bytes that are played.
 
 use super::stream::{Plain, Stream};
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 use tokio_rustls::rustls::client::danger::{
@@ -56,7 +57,7 @@ impl TlsServer {
     pub fn new(certificates: &Path, key: &Path, alpn: &[String]) -> Result<Self, String> {
         let chain = certificates_in(certificates)?;
         let of_key = |error: &dyn std::fmt::Display| format!("{}: {error}", key.display());
-        let private = PrivateKeyDer::from_pem_file(key).map_err(|error| of_key(&error))?;
+        let private = PrivateKeyDer::from_pem_slice(&file(key)?).map_err(|error| of_key(&error))?;
         let config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .map_err(|error| error.to_string())?;
@@ -124,10 +125,26 @@ fn protocols(alpn: &[String]) -> Vec<Vec<u8>> {
     alpn.iter().map(|name| name.as_bytes().to_vec()).collect()
 }
 
+/// Certificates and keys of a file have so many bytes at most: those of all authorities have a fifth of a mebibyte.
+const MOST: u64 = 16 << 20;
+
+fn file(path: &Path) -> Result<Vec<u8>, String> {
+    let of_file = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let mut bytes = Vec::new();
+    let opened = File::open(path).map_err(|error| of_file(&error))?;
+    opened.take(MOST + 1).read_to_end(&mut bytes).map_err(|error| of_file(&error))?;
+    match bytes.len() as u64 > MOST {
+        true => Err(of_file(&format!("more than {MOST} bytes are no certificates"))),
+        false => Ok(bytes),
+    }
+}
+
 fn certificates_in(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let of_file = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let all = CertificateDer::pem_file_iter(path).map_err(|error| of_file(&error))?;
-    let all: Vec<_> = all.collect::<Result<_, _>>().map_err(|error| of_file(&error))?;
+    let text = file(path)?;
+    let all: Vec<_> = CertificateDer::pem_slice_iter(&text)
+        .collect::<Result<_, _>>()
+        .map_err(|error| of_file(&error))?;
     match all.is_empty() {
         true => Err(of_file(&"no certificate in it (PEM is needed)")),
         false => Ok(all),

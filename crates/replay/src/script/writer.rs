@@ -174,7 +174,7 @@ impl<'a> Writer<'a> {
         let bytes = self.recording.bytes().get(turn.clone()).unwrap_or_default();
         let mut carries = Vec::new();
         for pattern in &self.rules.carries {
-            for (nth, group) in pattern.groups(bytes).enumerate() {
+            for (nth, group) in pattern.groups(bytes).take(CARRIED).enumerate() {
                 let Some(group) = group.filter(|group| !group.is_empty()) else { continue };
                 let slot = self.slots.len();
                 self.slots.push(Slot::Group);

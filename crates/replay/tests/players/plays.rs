@@ -196,6 +196,30 @@ fn each_datagram_is_one_turn_where_anything_is() {
 }
 
 #[test]
+fn a_question_that_is_asked_again_is_no_other_turn() {
+    let slow = recording(
+        Transport::Udp,
+        &[(Zero, 0, b"Q"), (One, 3, b"A"), (Zero, 3, b"another"), (One, 3, b"B")],
+    );
+    let mut server = Table::of(&slow, One);
+    assert_eq!(server.hears(b"Q", secs(0)), []);
+    assert_eq!(server.hears(b"Q", secs(1)), [], "it is not what is awaited next");
+    assert_eq!(server.does(secs(3)), [Did::Said(b"A".into())]);
+    assert_eq!(server.hears(b"another", secs(4)), [Did::Said(b"B".into())]);
+    assert_eq!(server.ended().ending, Ending::Done);
+}
+
+#[test]
+fn what_one_packet_brought_is_said_as_one() {
+    let login =
+        recording(Transport::Tcp, &[(One, 0, b"sid=abc\n"), (Zero, 0, b"get / sid=abc please\n")]);
+    let rules = Table::rules("bytes", "carry sid=([a-z0-9]+)");
+    let mut client = Table::with(&login, Zero, rules, Pace::default());
+    let said = client.hears(b"sid=12345\n", secs(0));
+    assert_eq!(said, [Did::Said(b"get / sid=12345 please\n".into()), Did::Fin]);
+}
+
+#[test]
 fn an_empty_datagram_is_one() {
     let recorded = recording(Transport::Udp, &[(Zero, 0, b""), (One, 0, b"A")]);
     let mut server = Table::of(&recorded, One);

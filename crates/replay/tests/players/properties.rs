@@ -143,7 +143,10 @@ fn play(
                     me.closed = true;
                     other.coming.push_back(Coming::End(PeerEnd::Closed));
                 }
-                Next::Rst => other.coming.push_back(Coming::End(PeerEnd::Reset)),
+                Next::Rst => {
+                    me.player.reset(true, now);
+                    other.coming.push_back(Coming::End(PeerEnd::Reset));
+                }
                 Next::Over => {
                     (idle, me.over) = (false, true);
                     if is_tcp && !me.closed {
@@ -257,7 +260,7 @@ proptest! {
                     player.sent(len, now);
                 }
                 Next::Over => break,
-                Next::Rst => {}
+                Next::Rst => player.reset(true, now),
                 Next::Fin => {}
                 Next::Wait(until) | Next::Watch(until) => match comes.next() {
                     Some((bytes, later)) if player.wants_more() => {

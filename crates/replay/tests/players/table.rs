@@ -87,7 +87,10 @@ impl Table {
                     return done;
                 }
                 Next::Fin => done.push(Did::Fin),
-                Next::Rst => done.push(Did::Rst),
+                Next::Rst => {
+                    self.player.reset(true, now);
+                    done.push(Did::Rst);
+                }
                 Next::Over => return done,
             }
         }

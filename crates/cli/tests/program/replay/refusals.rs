@@ -235,11 +235,11 @@ fn what_cannot_be_read_is_told_of() {
         ),
         (
             "-r a.pcap --connection 2 --list",
-            "no connection to play; --list shows those there are\n",
+            "--connection 2: there is no such connection; --list shows those there are\n",
         ),
         (
             "-r a.pcap --connection none --list",
-            "no connection to play; --list shows those there are\n",
+            "--connection none: there is no such connection; --list shows those there are\n",
         ),
         ("-r a.pcap --udp --listen 0", "no connection to play; --list shows those there are\n"),
     ] {

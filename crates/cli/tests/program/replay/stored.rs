@@ -133,3 +133,17 @@ fn free_port() -> u16 {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     free.local_addr().unwrap().port()
 }
+
+#[test]
+fn both_ends_may_be_stored_in_one_folder() {
+    let place = Place::with(exchange().pcap());
+    let server = Playing::listen(place, "-r a.pcap --no-delay --linger 0.3");
+    let line = format!("replay --utc -o out -r a.pcap --no-delay --connect {}", server.port());
+    assert_eq!(server.place.run(&line).status, Some(0));
+    let (place, _) = server.ends(0);
+    let names = place.names("out");
+    assert_eq!(names.len(), 2, "{names:?}");
+    assert!(names.iter().any(|name| name.ends_with("_2.json")), "{names:?}");
+    let listed = place.run("replay out --list").ends(0).out;
+    assert_eq!(listed.lines().count(), 3, "{listed}");
+}

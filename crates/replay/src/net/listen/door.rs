@@ -12,11 +12,21 @@ use tokio::net::{TcpListener, TcpSocket, UdpSocket};
 /// So many clients may wait until they are accepted.
 const BACKLOG: u32 = 4096;
 
+/// Which file it is, by its device and number.
+#[cfg(unix)]
+type Inode = (u64, u64);
+
+#[cfg(unix)]
+fn inode(path: &std::path::Path) -> Option<Inode> {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::symlink_metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
 /// A socket at which recordings are played.
 pub(crate) enum Door {
     Tcp(TcpListener),
     #[cfg(unix)]
-    Unix(UnixListener, std::path::PathBuf),
+    Unix(UnixListener, std::path::PathBuf, Option<Inode>),
     Udp(Rc<UdpSocket>),
 }
 
@@ -29,7 +39,10 @@ impl Door {
                 first_that(at.all().await?, listen).await.map(Self::Tcp)
             }
             #[cfg(unix)]
-            Address::Unix(path) => Ok(Self::Unix(UnixListener::bind(path)?, path.clone())),
+            Address::Unix(path) => {
+                let listener = UnixListener::bind(path)?;
+                Ok(Self::Unix(listener, path.clone(), inode(path)))
+            }
             #[cfg(not(unix))]
             Address::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
         }
@@ -46,7 +59,7 @@ impl Door {
         match self {
             Self::Tcp(listener) => listener.local_addr().map(Address::Ip),
             #[cfg(unix)]
-            Self::Unix(_, path) => Ok(Address::Unix(path.clone())),
+            Self::Unix(_, path, _) => Ok(Address::Unix(path.clone())),
             Self::Udp(socket) => socket.local_addr().map(Address::Ip),
         }
     }
@@ -56,7 +69,7 @@ impl Door {
         match self {
             Self::Tcp(listener) => Plain::tcp(listener.accept().await?.0),
             #[cfg(unix)]
-            Self::Unix(listener, _) => Ok(Plain::Unix(listener.accept().await?.0)),
+            Self::Unix(listener, ..) => Ok(Plain::Unix(listener.accept().await?.0)),
             Self::Udp(_) => std::future::pending().await,
         }
     }
@@ -75,7 +88,10 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 #[cfg(unix)]
 impl Drop for Door {
     fn drop(&mut self) {
-        if let Self::Unix(_, path) = self {
+        if let Self::Unix(_, path, ours) = self
+            && ours.is_some()
+            && inode(path) == *ours
+        {
             // Nobody can connect there any more.
             let _ = std::fs::remove_file(path);
         }
