@@ -52,6 +52,11 @@ impl Stream {
                 return Ok(());
             }
             self.doubt_the_first(end, step, out);
+            if !witnessed {
+                // What it confirms was captured before it, so its bytes come first.
+                self.take_in_confirmed(end, at, step, out)?;
+                return self.judge(end, at, payload, true, step, out);
+            }
         }
         let seen_before = self.seen().unwrap_or(0);
         self.note_seen(after, payload.missing() > 0, step.n);

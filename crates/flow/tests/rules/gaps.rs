@@ -296,6 +296,13 @@ fn a_segment_far_ahead_is_confirmed_by_a_following_one() {
 }
 
 #[test]
+fn of_segments_far_ahead_the_first_captured_counts_too() {
+    let mut talk = Talk::open();
+    talk.data(A, "hello").at(A, 100 * MIB, "far").at(A, 100 * MIB + 1, "XYZ");
+    assert_eq!(talk.run().texts(), [["hello[104857595]farZ", ""]]);
+}
+
+#[test]
 fn a_segment_far_ahead_is_plausible_where_its_bytes_were_acknowledged() {
     let mut talk = Talk::open();
     talk.data(A, "hello").ack_to(B, 100 * MIB).again(B, 1).at(A, 100 * MIB, "far");
