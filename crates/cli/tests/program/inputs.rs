@@ -193,6 +193,8 @@ fn a_signal_stops_the_reading_and_what_came_is_written() {
     while !place.path("out").exists() {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
+    // It takes the packet, and waits for the next.
+    std::thread::sleep(std::time::Duration::from_millis(300));
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("it runs");
     std::thread::sleep(std::time::Duration::from_millis(200));
