@@ -1,6 +1,7 @@
 //! What is said to people while a run goes on.
 
 use crate::progress::Progress;
+use capture::Packet;
 use std::collections::HashSet;
 use std::fmt::Display;
 use wire::LinkType;
@@ -91,6 +92,37 @@ impl Notes {
         } else {
             self.problem(why());
         }
+    }
+
+    /// A packet is of a link type that nobody knows, or of an interface that its file does not describe.
+    pub(crate) fn unknown_link(&mut self, input: usize, name: &str, packet: &Packet<'_>) {
+        let number = packet.number;
+        self.unusable(input, packet.link, || match packet.link {
+            Some(link) => format!(
+                "{name}: packet {number}: link type {link} is not known; its packets are set aside"
+            ),
+            None => format!(
+                "{name}: packet {number}: the file does not describe its interface {}; such packets \
+                 are set aside",
+                packet.interface
+            ),
+        });
+    }
+
+    /// The filter has no meaning for a packet.
+    pub(crate) fn filter_undefined(
+        &mut self,
+        input: usize,
+        name: &str,
+        number: u64,
+        link: LinkType,
+    ) {
+        self.unusable(input, Some(link), || {
+            format!(
+                "{name}: packet {number}: the filter has no meaning for link type {link}; \
+                 packets of this type are set aside"
+            )
+        });
     }
 
     /// Something that is said when asked for.

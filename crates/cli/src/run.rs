@@ -400,13 +400,7 @@ impl<'a> Run<'a> {
             }
             Verdict::Undefined => {
                 self.intake.set_aside(Reason::FilterUndefined);
-                let (name, number) = (&input.name, packet.number);
-                self.notes.unusable(input.number, Some(link), || {
-                    format!(
-                        "{name}: packet {number}: the filter has no meaning for link type {link}; \
-                         packets of this type are set aside"
-                    )
-                });
+                self.notes.filter_undefined(input.number, &input.name, packet.number, link);
                 false
             }
         }
@@ -414,22 +408,12 @@ impl<'a> Run<'a> {
 
     /// A packet whose link type nobody knows.
     fn set_aside_unknown(&mut self, input: &Origin<'_>, packet: &Packet<'_>) {
-        let (name, number) = (&input.name, packet.number);
         let reason = match packet.link {
             Some(_) => Reason::UnknownLink,
             None => Reason::UnknownInterface,
         };
         self.intake.set_aside(reason);
-        self.notes.unusable(input.number, packet.link, || match packet.link {
-            Some(link) => format!(
-                "{name}: packet {number}: link type {link} is not known; its packets are set aside"
-            ),
-            None => format!(
-                "{name}: packet {number}: the file does not describe its interface {}; such packets \
-                 are set aside",
-                packet.interface
-            ),
-        });
+        self.notes.unknown_link(input.number, &input.name, packet);
     }
 
     /// Says what the run did.

@@ -117,11 +117,13 @@ impl Listener {
             }
             (_, turn) if is_datagram => {
                 let repeats = !bytes.is_empty() && self.last == bytes;
-                let hearing = self.hearing.clone();
+                let before = repeats.then(|| (self.slots.clone(), self.heard));
                 let divergence = self.take_datagram(script, turn, bytes);
-                if divergence.is_some() && repeats {
-                    // It says again what it said, since its answer is late: what is awaited may come yet.
-                    self.hearing = hearing;
+                if let (Some(before), Some(_)) = (before, &divergence) {
+                    // It says again what it said, since its answer is late: what is awaited may come yet, and nothing
+                    // of that has, since a datagram is a turn.
+                    (self.slots, self.heard) = before;
+                    self.hearing = Hearing::default();
                     return None;
                 }
                 self.last.clear();

@@ -4,7 +4,7 @@ use crate::listener::Listener;
 use crate::outcome::{Ending, Outcome, Place, Standstill, Waiting};
 use crate::recording::{Finish, Transport};
 use crate::rules::Wait;
-use crate::script::{Act, Hear, Part, Script, Slot, Step};
+use crate::script::{Act, Hear, Part, Said, Script, Slot, Step};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,14 +69,14 @@ static ZEROS: [u8; 1 << 14] = [0; 1 << 14];
 pub struct Player {
     script: Arc<Script>,
     pace: Pace,
-    /// The step that is to be done, the part of it that is to be said, and what of that was said.
+    /// The step that is to be done, and how many bytes of it were said.
     at: usize,
-    part: usize,
     said: u64,
     /// What the peer says, and how far it is.
     listener: Listener,
-    /// A datagram that is put together.
-    datagram: Vec<u8>,
+    /// What one packet of ours brings, where it has to be put together: a datagram, or bytes some of which are the
+    /// peer's.
+    packet: Vec<u8>,
     /// When the step became the next, and which time of the recording that is.
     entered: Duration,
     anchor: (Duration, i64),
@@ -98,9 +98,8 @@ impl Player {
             script,
             pace,
             at: 0,
-            part: 0,
             said: 0,
-            datagram: Vec::new(),
+            packet: Vec::new(),
             entered: Duration::ZERO,
             anchor: (Duration::ZERO, 0),
             progress: Duration::ZERO,
@@ -188,10 +187,8 @@ impl Player {
     pub fn next(&mut self, now: Duration) -> Next<'_> {
         self.now = now;
         let todo = loop {
-            match self.step() {
-                Some(todo) => break todo,
-                None if self.ending.is_some() => break Todo::Over,
-                None => {}
+            if let Some(todo) = self.step() {
+                break todo;
             }
         };
         match todo {
@@ -228,7 +225,7 @@ impl Player {
         }
         match &step.act {
             Act::Finish(finish) => Some(self.finish(*finish)),
-            Act::Say(said) => self.say(step, said.parts()),
+            Act::Say(said) => self.say(step, said),
             Act::Hear(_) | Act::HearFinish(_) => None,
         }
     }
@@ -236,8 +233,8 @@ impl Player {
     /// The next step.
     fn pass(&mut self) {
         self.at += 1;
-        (self.part, self.said) = (0, 0);
-        self.datagram.clear();
+        self.said = 0;
+        self.packet.clear();
         (self.entered, self.progress) = (self.now, self.now);
     }
 
@@ -260,54 +257,41 @@ impl Player {
         Some(due.max(self.entered).saturating_add(self.pace.timeout?))
     }
 
-    fn say(&mut self, step: &Step, parts: &[Part]) -> Option<Todo> {
+    fn say(&mut self, step: &Step, said: &Said) -> Option<Todo> {
         if self.peer == Some(PeerEnd::Reset) {
             self.end(Ending::PeerClosed { at: self.place(step), reset: true });
             return None;
         }
-        let until = self.send_until(self.due(step));
+        // Until when the peer may take nothing of it.
+        let until = self.deadline(self.due(step).max(self.progress));
         if until.is_some_and(|until| self.now >= until) {
             let at = self.place(step);
             self.end(Ending::TimedOut(Standstill { at, waiting: Waiting::Room }));
             return None;
         }
-        match self.script.recording().transport() {
-            Transport::Udp => {
-                self.assemble(parts);
-                Some(Todo::Send(until))
-            }
-            Transport::Tcp if self.part < parts.len() => {
-                if (self.part, self.said) == (0, 0) && is_small(parts) {
-                    // What one packet brought goes as one, though some of it is the peer's.
-                    self.assemble(parts);
-                }
-                Some(Todo::Send(until))
-            }
-            Transport::Tcp => {
-                self.pass();
-                None
-            }
+        if self.said == 0 {
+            self.put_together(said);
         }
+        Some(Todo::Send(until))
     }
 
-    /// Until when the peer may take nothing of what is due then.
-    fn send_until(&self, due: Duration) -> Option<Duration> {
-        Some(due.max(self.progress).max(self.entered).saturating_add(self.pace.timeout?))
-    }
-
-    /// Puts a datagram together.
-    fn assemble(&mut self, parts: &[Part]) {
-        self.datagram.clear();
-        for part in parts {
-            let left = MAX_DATAGRAM.saturating_sub(self.datagram.len());
+    /// Puts together what goes as one, unless it stands so in the recording.
+    fn put_together(&mut self, said: &Said) {
+        self.packet.clear();
+        let is_datagram = self.script.recording().transport() == Transport::Udp;
+        if matches!(said, Said::One(_)) && !is_datagram {
+            return;
+        }
+        for part in said.parts() {
+            let left = MAX_DATAGRAM.saturating_sub(self.packet.len());
             match part {
                 Part::Zeros(len) => {
                     let len = usize::try_from(*len).unwrap_or(usize::MAX).min(left);
-                    self.datagram.resize(self.datagram.len() + len, 0);
+                    self.packet.resize(self.packet.len() + len, 0);
                 }
                 _ => {
                     let bytes = part_bytes(&self.script, self.listener.slots(), part, 0);
-                    self.datagram.extend_from_slice(bytes);
+                    self.packet.extend_from_slice(bytes);
                 }
             }
         }
@@ -315,18 +299,17 @@ impl Player {
 
     /// What is to be sent now.
     fn to_send(&self) -> &[u8] {
-        match self.script.steps().get(self.at) {
-            Some(Step { act: Act::Say(said), .. }) => match self.script.recording().transport() {
-                Transport::Udp => &self.datagram,
-                Transport::Tcp if !self.datagram.is_empty() => {
-                    let said = usize::try_from(self.said).unwrap_or(usize::MAX);
-                    self.datagram.get(said..).unwrap_or_default()
-                }
-                Transport::Tcp => said.parts().get(self.part).map_or(&[], |part| {
-                    part_bytes(&self.script, self.listener.slots(), part, self.said)
-                }),
-            },
-            _ => &[],
+        let Some(Step { act: Act::Say(said), .. }) = self.script.steps().get(self.at) else {
+            return &[];
+        };
+        match said {
+            Said::One(part) if self.packet.is_empty() => {
+                part_bytes(&self.script, self.listener.slots(), part, self.said)
+            }
+            _ => {
+                let said = usize::try_from(self.said).unwrap_or(usize::MAX);
+                self.packet.get(said..).unwrap_or_default()
+            }
         }
     }
 
@@ -337,21 +320,14 @@ impl Player {
         self.said += bytes as u64;
         let script = self.script.clone();
         let Some(Step { act: Act::Say(said), .. }) = script.steps().get(self.at) else { return };
-        let parts = said.parts();
-        if script.recording().transport() == Transport::Udp {
+        let all = match said {
+            Said::One(part) if self.packet.is_empty() => {
+                len_of(&script, self.listener.slots(), part)
+            }
+            _ => self.packet.len() as u64,
+        };
+        if self.said >= all || script.recording().transport() == Transport::Udp {
             self.pass();
-        } else if !self.datagram.is_empty() {
-            if self.said >= self.datagram.len() as u64 {
-                self.pass();
-            }
-        } else if parts
-            .get(self.part)
-            .is_none_or(|part| self.said >= len_of(&script, self.listener.slots(), part))
-        {
-            (self.part, self.said) = (self.part + 1, 0);
-            if self.part >= parts.len() {
-                self.pass();
-            }
         }
     }
 
@@ -483,15 +459,6 @@ impl Player {
 
 /// No datagram is larger.
 const MAX_DATAGRAM: usize = 65_535;
-
-/// Are there several parts that fit a packet together?
-fn is_small(parts: &[Part]) -> bool {
-    let lengths = parts.iter().map(|part| match part {
-        Part::Zeros(len) => *len,
-        Part::Recorded(range) | Part::Heard(_, range) => range.len() as u64,
-    });
-    parts.len() > 1 && lengths.fold(0, u64::saturating_add) <= MAX_DATAGRAM as u64
-}
 
 /// What is to be done, without what it needs.
 enum Todo {

@@ -4,7 +4,7 @@ use crate::recording::Transport;
 use flow::{
     Began, Chunk, Connection, Ended, Endpoint, FlowKey, Report, Side, SideStats, Sink, Source,
 };
-use sink::{Format, Names, Output, OutputConfig, SinkError};
+use sink::{FileSink, Format, Names, OutputConfig, SinkError};
 use std::fs::OpenOptions;
 use std::io;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use wire::Timestamp;
 
 /// Where what was said is stored: a file of JSON lines for each connection, or nowhere.
 pub struct Store {
-    output: Option<Output>,
+    files: Option<FileSink>,
     dir: PathBuf,
     names: Names,
     /// Why nothing more is stored, and was that told?
@@ -36,21 +36,17 @@ impl Store {
     /// Stores in a directory, or nowhere. Files are named in UTC, or in the local zone.
     /// A run may go on `endless`ly: then names that were given long ago are forgotten.
     pub fn new(dir: Option<PathBuf>, utc: bool, max_open: usize, endless: bool) -> Self {
-        let folder = dir.clone().unwrap_or_default();
-        let output = dir.map(|dir| {
-            let config = OutputConfig {
-                dir,
-                format: Format::Json,
-                utc,
-                max_open,
-                endless,
-                ..OutputConfig::default()
-            };
-            Output::new(&config, Box::new(io::sink()), Box::new(io::sink()))
-        });
+        let config = |dir: &PathBuf| OutputConfig {
+            dir: dir.clone(),
+            format: Format::Json,
+            utc,
+            max_open,
+            endless,
+            ..OutputConfig::default()
+        };
         Self {
-            output,
-            dir: folder,
+            files: dir.as_ref().map(|dir| FileSink::new(&config(dir))),
+            dir: dir.unwrap_or_default(),
             names: Names::new(utc).endless(endless),
             failure: None,
             told: false,
@@ -62,7 +58,7 @@ impl Store {
     /// # Errors
     /// It cannot be created.
     pub fn prepare(&self) -> Result<(), SinkError> {
-        self.output.as_ref().map_or(Ok(()), Output::prepare)
+        self.files.as_ref().map_or(Ok(()), FileSink::prepare)
     }
 
     /// Why nothing more is stored, if that is new.
@@ -80,39 +76,32 @@ impl Store {
 
     /// A connection begins. `None` where nothing is stored.
     pub fn open(&mut self, transport: Transport, ends: [Endpoint; 2]) -> Option<Stored> {
-        self.failure.is_none().then_some(())?;
+        let files = self.files.as_mut().filter(|_| self.failure.is_none())?;
         let (key, initiator) = FlowKey::new(transport.number(), ends[0], ends[1]);
         let source = Source::new(now(), 1, 1);
         let connection = Connection::new(key, initiator, source);
-        match self.open_named(&connection) {
-            Ok((handle, name)) => {
-                let sides = [SideStats::default(); 2];
-                Some(Stored { handle, connection, name, sides, chunks: 0, last: source })
-            }
-            Err(failure) => {
-                self.failure = failure;
-                None
-            }
-        }
-    }
-
-    /// Finds a name that no file has: both ends of a connection may be played, and stored, in one directory.
-    fn open_named(&mut self, connection: &Connection) -> Result<(u32, String), Option<SinkError>> {
-        let output = self.output.as_mut().ok_or(None)?;
+        // Both ends may be played, and stored, in one directory: the first name that no file has.
         loop {
-            let number = self.names.number(connection);
-            let name = self.names.name(connection, number) + ".json";
-            let handle = output.opened(connection).map_err(Some)?;
+            let number = self.names.number(&connection);
+            let name = self.names.name(&connection, number) + ".json";
             let path = self.dir.join(&name);
             match OpenOptions::new().write(true).create_new(true).open(&path) {
-                Ok(_) => return Ok((handle, name)),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    // The output counts names as well: it is given this one, and writes nothing.
-                    let report = report(connection, connection.first(), [SideStats::default(); 2]);
-                    output.closed(handle, &report).map_err(Some)?;
+                Ok(_) => {
+                    let handle = files.open_numbered(&connection, number);
+                    let sides = [SideStats::default(); 2];
+                    return Some(Stored {
+                        handle,
+                        connection,
+                        name,
+                        sides,
+                        chunks: 0,
+                        last: source,
+                    });
                 }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(source) => {
-                    return Err(Some(SinkError::File { action: "create", path, source }));
+                    self.failure = Some(SinkError::File { action: "create", path, source });
+                    return None;
                 }
             }
         }
@@ -120,7 +109,7 @@ impl Store {
 
     /// A side said something.
     pub fn data(&mut self, stored: &mut Stored, side: Side, bytes: &[u8]) {
-        let Some(output) = self.output.as_mut().filter(|_| self.failure.is_none()) else { return };
+        let Some(files) = self.files.as_mut().filter(|_| self.failure.is_none()) else { return };
         if bytes.is_empty() {
             return;
         }
@@ -130,14 +119,24 @@ impl Store {
         let chunk = Chunk { side, offset: stats.bytes, bytes, source: stored.last };
         stats.bytes += bytes.len() as u64;
         stats.chunks += 1;
-        self.failure = output.data(stored.handle, &stored.connection, &chunk).err();
+        self.failure = files.data(stored.handle, &stored.connection, &chunk).err();
     }
 
     /// A connection is over; the name of its file, if there is one.
     pub fn close(&mut self, stored: Stored) -> Option<String> {
-        let output = self.output.as_mut().filter(|_| self.failure.is_none())?;
-        let report = report(&stored.connection, stored.last, stored.sides);
-        let closed = output.closed(stored.handle, &report).and_then(|()| output.flush());
+        let files = self.files.as_mut().filter(|_| self.failure.is_none())?;
+        let connection = &stored.connection;
+        let report = Report {
+            protocol: connection.protocol(),
+            vlans: connection.vlans(),
+            ends: Side::BOTH.map(|side| connection.end(side)),
+            first: connection.first(),
+            last: stored.last,
+            began: Began::FirstPacket,
+            ended: Ended::InputEnded,
+            sides: stored.sides,
+        };
+        let closed = files.closed(stored.handle, &report).and_then(|()| files.flush());
         self.failure = closed.err();
         if stored.chunks == 0 {
             // Nothing was said, and the name was only kept; where it cannot be removed, it is empty.
@@ -154,22 +153,8 @@ impl Store {
     pub fn finish(mut self) -> Result<(), SinkError> {
         match self.failure.take() {
             Some(failure) => Err(failure),
-            None => self.output.as_mut().map_or(Ok(()), Output::finish),
+            None => self.files.as_mut().map_or(Ok(()), FileSink::finish),
         }
-    }
-}
-
-/// What is known of a connection in the end.
-fn report(connection: &Connection, last: Source, sides: [SideStats; 2]) -> Report {
-    Report {
-        protocol: connection.protocol(),
-        vlans: connection.vlans(),
-        ends: Side::BOTH.map(|side| connection.end(side)),
-        first: connection.first(),
-        last,
-        began: Began::FirstPacket,
-        ended: Ended::InputEnded,
-        sides,
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::recording::{Finish, Recording, Transport};
 use flow::{Chunk, Config, Connection, End, EndFlag, Engine, Gap, Report, Side, Sink, Source};
 use sink::Names;
+use std::fmt;
 use thiserror::Error;
 use wire::{Frame, Timestamp};
 
@@ -13,6 +14,26 @@ pub enum Wanted {
     Numbers(std::ops::RangeInclusive<u64>),
     /// By the name that files have, without an extension.
     Name(String),
+}
+
+impl Wanted {
+    /// Is it the connection with this number and this name?
+    pub fn is(&self, number: u64, name: &str) -> bool {
+        match self {
+            Self::Numbers(numbers) => numbers.contains(&number),
+            Self::Name(wanted) => wanted == name,
+        }
+    }
+}
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Numbers(numbers) if numbers.start() == numbers.end() => numbers.start().fmt(f),
+            Self::Numbers(numbers) => write!(f, "{}-{}", numbers.start(), numbers.end()),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
 }
 
 /// The recordings take more memory than they may.
@@ -117,11 +138,9 @@ impl Tap {
         let number = u64::from(handle) + 1;
         let by_name = self.wanted.iter().any(|wanted| matches!(wanted, Wanted::Name(_)));
         let alike = self.entries.get(handle as usize).map_or(1, |(_, alike)| *alike);
-        let name = by_name.then(|| self.names.name(connection, alike));
-        self.wanted.iter().any(|wanted| match wanted {
-            Wanted::Numbers(numbers) => numbers.contains(&number),
-            Wanted::Name(wanted) => Some(wanted) == name.as_ref(),
-        })
+        // There may be millions, and hardly ever anybody asks.
+        let name = if by_name { self.names.name(connection, alike) } else { String::new() };
+        self.wanted.iter().any(|wanted| wanted.is(number, &name))
     }
 
     /// What is kept of a connection, if it is wanted.

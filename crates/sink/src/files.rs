@@ -76,6 +76,16 @@ impl FileSink {
         self.store.finish()
     }
 
+    /// A connection begins, whose number among those that look like it somebody else has given (see
+    /// [`Names`](crate::Names)).
+    pub fn open_numbered(&mut self, connection: &Connection, number: u32) -> u32 {
+        let tag = match &mut self.bins {
+            None => number,
+            Some(bins) => bins.number(connection, number),
+        };
+        self.store.insert(tag)
+    }
+
     /// The side whose file takes what `side` sends. Equal ends have one name for both.
     fn file_side(&self, connection: &Connection, side: Side) -> Side {
         if self.separate_sides && !connection.key().ends_are_equal() { side } else { Side::Zero }
@@ -156,11 +166,7 @@ impl Sink for FileSink {
 
     fn opened(&mut self, connection: &Connection) -> Result<u32, SinkError> {
         let number = self.namer.number(connection);
-        let tag = match &mut self.bins {
-            None => number,
-            Some(bins) => bins.number(connection, number),
-        };
-        Ok(self.store.insert(tag))
+        Ok(self.open_numbered(connection, number))
     }
 
     fn data(

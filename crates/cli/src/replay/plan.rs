@@ -62,11 +62,7 @@ fn wanted(text: &str) -> Result<Wanted, String> {
 
 /// Is this recording among those that are wanted?
 pub(crate) fn is_wanted(chosen: &Chosen, number: u64, name: &str) -> bool {
-    chosen.wanted.is_empty()
-        || chosen.wanted.iter().any(|wanted| match wanted {
-            Wanted::Numbers(numbers) => numbers.contains(&number),
-            Wanted::Name(wanted) => wanted == name,
-        })
+    chosen.wanted.is_empty() || chosen.wanted.iter().any(|wanted| wanted.is(number, name))
 }
 
 /// What the peer may do otherwise; a file that cannot be read is said with its name.
@@ -208,25 +204,15 @@ pub(crate) fn role(args: &Args, rules: Rules, recordings: Vec<Numbered>) -> Resu
 
 /// Whoever names a connection means one that is there.
 pub(crate) fn all_are_there(chosen: &Chosen, recordings: &[Numbered]) -> Result<(), String> {
-    for wanted in &chosen.wanted {
-        let is_it = |(number, recording): &Numbered| match wanted {
-            Wanted::Numbers(numbers) => numbers.contains(number),
-            Wanted::Name(name) => recording.name() == name,
-        };
-        if !recordings.iter().any(is_it) {
-            let typed = match wanted {
-                Wanted::Numbers(numbers) if numbers.start() == numbers.end() => {
-                    numbers.start().to_string()
-                }
-                Wanted::Numbers(numbers) => format!("{}-{}", numbers.start(), numbers.end()),
-                Wanted::Name(name) => name.clone(),
-            };
-            return Err(format!(
-                "--connection {typed}: there is no such connection; --list shows those there are"
-            ));
-        }
+    let is_there = |wanted: &&Wanted| {
+        recordings.iter().any(|(number, recording)| wanted.is(*number, recording.name()))
+    };
+    match chosen.wanted.iter().find(|wanted| !is_there(wanted)) {
+        Some(wanted) => Err(format!(
+            "--connection {wanted}: there is no such connection; --list shows those there are"
+        )),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Missing bytes are not made up unless told.

@@ -47,8 +47,11 @@ pub(crate) fn of_captures(
                 continue;
             }
         };
-        taking.check_filter(reader.link_hint(), notes)?;
-        readable = true;
+        if !readable {
+            // For link types that come later, it is compiled when they do.
+            taking.check_filter(reader.link_hint(), notes)?;
+            readable = true;
+        }
         let number = u32::try_from(input.number()).unwrap_or(u32::MAX);
         taking.read(&mut reader, number, &input.name(), notes, stop)?;
     }
@@ -121,17 +124,16 @@ impl Taking {
         notes: &mut Notes,
     ) -> Result<(), Refused> {
         let Some(link) = packet.link.filter(|link| link.is_known()) else {
-            let number = packet.number;
-            notes.unusable(file as usize, packet.link, || match packet.link {
-                Some(link) => format!("{name}: packet {number}: link type {link} is not known"),
-                None => format!("{name}: packet {number}: its interface is not described"),
-            });
+            notes.unknown_link(file as usize, name, packet);
             return Ok(());
         };
-        if let Some(filter) = &mut self.filter
-            && filter.matches(link, packet.bytes, packet.wire_len) != Verdict::Match
-        {
-            return Ok(());
+        match self.filter.as_mut().map(|it| it.matches(link, packet.bytes, packet.wire_len)) {
+            None | Some(Verdict::Match) => {}
+            Some(Verdict::NoMatch) => return Ok(()),
+            Some(Verdict::Undefined) => {
+                notes.filter_undefined(file as usize, name, packet.number, link);
+                return Ok(());
+            }
         }
         if packet.has_time {
             self.clock = packet.time;

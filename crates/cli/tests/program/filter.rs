@@ -121,6 +121,10 @@ mod with_libpcap {
         filtered(&place, filter, options).ends(3);
         let summary = std::fs::read_to_string(place.path("s")).expect("it was written");
         assert!(summary.contains("\"filter undefined\":2"), "{summary}");
+        // Replay says the same of it.
+        let listed = filtered(&place, filter, "replay -r a.pcap raw --list").ends(3);
+        assert_eq!(listed.err, outcome.err);
+        assert_eq!(listed.out.lines().count(), 2, "{listed:?}");
     }
 
     #[test]

@@ -210,6 +210,19 @@ fn a_question_that_is_asked_again_is_no_other_turn() {
 }
 
 #[test]
+fn a_question_that_is_asked_again_says_nothing_for_another() {
+    let dns = recording(
+        Transport::Udp,
+        &[(Zero, 0, b"12q"), (Zero, 0, b"34r"), (One, 0, b"34b"), (One, 0, b"12a")],
+    );
+    let mut server = Table::with(&dns, One, Table::rules("bytes", "echo 0:2"), Pace::default());
+    assert_eq!(server.hears(b"ABq", secs(0)), []);
+    assert_eq!(server.hears(b"ABq", secs(0)), [], "again");
+    let said = server.hears(b"CDr", secs(0));
+    assert_eq!(said, [Did::Said(b"CDb".into()), Did::Said(b"ABa".into())]);
+}
+
+#[test]
 fn what_one_packet_brought_is_said_as_one() {
     let login =
         recording(Transport::Tcp, &[(One, 0, b"sid=abc\n"), (Zero, 0, b"get / sid=abc please\n")]);
