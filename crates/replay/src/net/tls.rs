@@ -8,11 +8,13 @@ use std::sync::Arc;
 use tokio_rustls::rustls::client::danger::{
     HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
 };
+use tokio_rustls::rustls::client::{WebPkiServerVerifier, verify_server_name};
 use tokio_rustls::rustls::crypto::{
     CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature,
 };
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use tokio_rustls::rustls::server::ParsedCertificate;
 use tokio_rustls::rustls::{
     ClientConfig, DigitallySignedStruct, Error, RootCertStore, ServerConfig, SignatureScheme,
 };
@@ -43,7 +45,7 @@ pub struct TlsClient(TlsConnector, ServerName<'static>);
 pub enum Trust<'a> {
     /// Whom the system does.
     System,
-    /// Who has a certificate from the authorities in this file.
+    /// Who has a certificate from the authorities in this file, or one that is in it.
     File(&'a Path),
     /// Anybody.
     All,
@@ -81,16 +83,17 @@ impl TlsClient {
         let config = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .map_err(|error| error.to_string())?;
-        let mut config = match trust {
-            Trust::All => config
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(Anybody(provider())))
-                .with_no_client_auth(),
-            Trust::System => config.with_root_certificates(system_roots()?).with_no_client_auth(),
+        let believed = match trust {
+            Trust::All => Believed::Anybody,
+            Trust::System => Believed::Certified { by: verifier(system_roots()?)?, or: Vec::new() },
             Trust::File(path) => {
-                config.with_root_certificates(roots_in(path)?).with_no_client_auth()
+                let all = certificates_in(path)?;
+                Believed::Certified { by: verifier(roots(path, &all)?)?, or: all }
             }
         };
+        let verifier = Arc::new(Verifier { believed, provider: provider() });
+        let mut config =
+            config.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
         config.alpn_protocols = protocols(alpn);
         Ok(Self(TlsConnector::from(Arc::new(config)), server))
     }
@@ -151,12 +154,18 @@ fn certificates_in(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> 
     }
 }
 
-fn roots_in(path: &Path) -> Result<RootCertStore, String> {
+fn roots(path: &Path, all: &[CertificateDer<'static>]) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
-    for certificate in certificates_in(path)? {
-        roots.add(certificate).map_err(|error| format!("{}: {error}", path.display()))?;
+    for certificate in all {
+        let added = roots.add(certificate.clone());
+        added.map_err(|error| format!("{}: {error}", path.display()))?;
     }
     Ok(roots)
+}
+
+fn verifier(roots: RootCertStore) -> Result<Arc<WebPkiServerVerifier>, String> {
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider());
+    verifier.build().map_err(|error| error.to_string())
 }
 
 fn system_roots() -> Result<RootCertStore, String> {
@@ -171,20 +180,41 @@ fn system_roots() -> Result<RootCertStore, String> {
     }
 }
 
-/// Believes anybody who has the key of the certificate that is shown.
+/// Whom a client believes, who has the key of the certificate that is shown.
 #[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
+enum Believed {
+    Anybody,
+    /// Who has a certificate from one of these authorities, or one of these certificates itself: those that
+    /// people make for tests are both.
+    Certified {
+        by: Arc<WebPkiServerVerifier>,
+        or: Vec<CertificateDer<'static>>,
+    },
+}
 
-impl ServerCertVerifier for Anybody {
+#[derive(Debug)]
+struct Verifier {
+    believed: Believed,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
+        shown: &CertificateDer<'_>,
+        above: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
+        match &self.believed {
+            Believed::Anybody => Ok(ServerCertVerified::assertion()),
+            Believed::Certified { or, .. } if or.iter().any(|certificate| certificate == shown) => {
+                verify_server_name(&ParsedCertificate::try_from(shown)?, name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            Believed::Certified { by, .. } => by.verify_server_cert(shown, above, name, ocsp, now),
+        }
     }
 
     fn verify_tls12_signature(
@@ -193,7 +223,12 @@ impl ServerCertVerifier for Anybody {
         cert: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, cert, signed, &self.0.signature_verification_algorithms)
+        verify_tls12_signature(
+            message,
+            cert,
+            signed,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn verify_tls13_signature(
@@ -202,10 +237,15 @@ impl ServerCertVerifier for Anybody {
         cert: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, signed, &self.0.signature_verification_algorithms)
+        verify_tls13_signature(
+            message,
+            cert,
+            signed,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }

@@ -10,15 +10,16 @@ fn session() -> Talk {
     Talk::new().client(REQUEST).server(ANSWER).closed()
 }
 
-/// A place with that session, and certificates for `localhost` in `one.pem` and `two.pem`.
+/// A place with that session, and certificates for `localhost` in `one.pem`, `two.pem` and, as people make them, of
+/// one that is its own authority, `own.pem`.
 fn place() -> Place {
     let place = Place::with(session().pcap());
-    for name in ["one", "two"] {
+    for (name, authority) in [("one", "FALSE"), ("two", "FALSE"), ("own", "TRUE")] {
         let to = format!("-keyout {name}.key -out {name}.pem");
         let key = "-x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2";
-        // rustls takes no authority for a server.
         let names = "-addext subjectAltName=DNS:localhost,IP:127.0.0.1";
-        let of = format!("-subj /CN={name} {names} -addext basicConstraints=critical,CA:FALSE");
+        let kind = format!("-addext basicConstraints=critical,CA:{authority}");
+        let of = format!("-subj /CN={name} {names} {kind}");
         run(&place, "openssl", &format!("req {key} {of} {to}"));
     }
     place
@@ -67,7 +68,7 @@ fn whoever_speaks_no_tls_takes_no_recording() {
     assert_eq!(said.matches(": TLS: ").count(), 2, "{said}");
 }
 
-/// `openssl s_server` with the certificate `one.pem`, whose standard input and output are its side of the talk.
+/// `openssl s_server` with a certificate, whose standard input and output are its side of the talk.
 struct Server {
     place: Place,
     running: Running,
@@ -75,12 +76,12 @@ struct Server {
 }
 
 impl Server {
-    fn start() -> Self {
+    fn start(name: &str) -> Self {
         let place = place();
         // It shows what it reads, and says what it is told.
-        let line =
-            "s_server -accept 127.0.0.1:0 -cert one.pem -key one.key -alpn http/1.1 -naccept 1";
-        let mut running = Running::with_words(command(&place, "openssl", line));
+        let with = format!("-cert {name}.pem -key {name}.key -alpn http/1.1 -naccept 1");
+        let line = format!("s_server -accept 127.0.0.1:0 {with}");
+        let mut running = Running::with_words(command(&place, "openssl", &line));
         assert!(running.has_said("ACCEPT 127.0.0.1:"), "{}", running.said());
         let said = running.said();
         let port = said.split("ACCEPT 127.0.0.1:").nth(1).and_then(|rest| rest.lines().next());
@@ -103,12 +104,13 @@ fn a_recorded_client_speaks_tls_with_a_real_server() {
         return;
     }
     let ways = [
-        ("127.0.0.1", "--tls-ca one.pem"),
-        ("127.0.0.1", "--tls-ca one.pem --tls-name localhost --tls-alpn http/1.1"),
-        ("localhost", "--tls-insecure --tls-name other.example"),
+        ("one", "127.0.0.1", "--tls-ca one.pem"),
+        ("own", "localhost", "--tls-ca own.pem"),
+        ("one", "127.0.0.1", "--tls-ca one.pem --tls-name localhost --tls-alpn http/1.1"),
+        ("one", "localhost", "--tls-insecure --tls-name other.example"),
     ];
-    for (host, options) in ways {
-        let mut server = Server::start();
+    for (name, host, options) in ways {
+        let mut server = Server::start(name);
         let arguments = server.client(host, &format!("{options} --wait any --linger 0.2"));
         let program = env!("CARGO_BIN_EXE_pcap2conn");
         let client = Running::with_words(command(&server.place, program, &arguments));
@@ -131,11 +133,13 @@ fn a_client_believes_nobody_whom_it_was_not_told_to() {
     if !has(&["openssl"]) {
         return;
     }
-    for (options, why) in [
-        ("--tls-ca two.pem", "invalid peer certificate: UnknownIssuer"),
-        ("--tls-ca one.pem --tls-name other.example", "invalid peer certificate: "),
+    for (name, options, why) in [
+        ("one", "--tls-ca two.pem", "invalid peer certificate: UnknownIssuer"),
+        ("one", "--tls-ca own.pem", "invalid peer certificate: UnknownIssuer"),
+        ("one", "--tls-ca one.pem --tls-name other.example", "invalid peer certificate: "),
+        ("own", "--tls-ca own.pem --tls-name other.example", "invalid peer certificate: "),
     ] {
-        let server = Server::start();
+        let server = Server::start(name);
         let said = server.place.run(&server.client("127.0.0.1", options)).ends(1).err;
         let failed = format!("failed: cannot connect to 127.0.0.1:{}: {why}", server.port);
         assert!(said.contains(&format!("{}: {failed}", super::recorded::NAME)), "{said}");
