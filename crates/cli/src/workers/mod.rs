@@ -1,14 +1,14 @@
 //! Who follows the connections and writes: this thread, or several others.
 //!
 //! One thread reads and decodes, and finds out which shard takes each datagram. (Where a live capture has
-//! several rings, each has one.) A worker owns every n-th shard and the output of their connections, so that
-//! nothing is shared on the way of the data but the blocks that were read. What comes out does not depend on
-//! how many there are.
+//! several rings, each has one.) There is a crew for each worker: it has every n-th shard and the output of their
+//! connections, so that nothing is shared on the way of the data but the blocks that were read. What comes out
+//! does not depend on how many there are.
 
 mod crew;
 mod threads;
 
-use crate::config::Config;
+use crate::config::{Config, From};
 use anyhow::Context;
 use capture::Block;
 use crew::Crew;
@@ -22,6 +22,15 @@ use wire::Timestamp;
 /// [the end](Workers::finish).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Halted;
+
+/// What a thread that reads does where crews have enough to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum WhenFull {
+    /// It works for one of them: what it reads does not run away.
+    Help,
+    /// It waits, so that it comes back as soon as there is room: somebody else waits for it to read.
+    Wait,
+}
 
 /// What came of it all.
 pub(crate) struct Done {
@@ -77,7 +86,11 @@ impl Prepared {
     ///
     /// # Errors
     /// The output directory cannot be created, or the system gives no more threads.
-    pub(crate) fn start(mut self, ways_in: usize) -> anyhow::Result<Vec<Workers>> {
+    pub(crate) fn start(
+        mut self,
+        ways_in: usize,
+        when_full: WhenFull,
+    ) -> anyhow::Result<Vec<Workers>> {
         if let Some(first) = self.crews.first() {
             first.prepare()?;
         }
@@ -87,7 +100,8 @@ impl Prepared {
         {
             return Ok(vec![Workers::Here(Box::new(crew))]);
         }
-        let threads = Threads::start(self.crews, ways_in).context("cannot start a thread")?;
+        let threads =
+            Threads::start(self.crews, ways_in, when_full).context("cannot start a thread")?;
         Ok(threads.into_iter().map(Workers::Threads).collect())
     }
 }
@@ -106,7 +120,12 @@ impl Workers {
     /// # Errors
     /// The output directory cannot be created, or the system gives no more threads.
     pub(crate) fn start(config: &Config) -> anyhow::Result<Option<Self>> {
-        Ok(Prepared::new(config).start(1)?.pop())
+        let when_full = match &config.from {
+            // Their lengths are known, so none is a stream.
+            From::Files(inputs) if inputs.length().is_some() => WhenFull::Help,
+            From::Files(_) | From::Interface(_) => WhenFull::Wait,
+        };
+        Ok(Prepared::new(config).start(1, when_full)?.pop())
     }
 
     /// Takes in a datagram, whose bytes stand in `block` if they were not put together from fragments.

@@ -1,15 +1,23 @@
-//! Workers in threads of their own, and the ways in to them.
+//! Workers in threads, and the ways in to them.
+//!
+//! There are as many crews as workers. A crew is at its desk, or with the thread that works for it just now:
+//! whichever thread is free takes the crew for which the most waits. A thread that reads files is one of the
+//! workers: it reads until there is enough to do for all, and then works for a crew itself. So all are busy to the
+//! end, however the work is divided between reading and following. (A reader beside two workers, each with a crew
+//! of its own, left one of two cores idle for a fifth of the time: it waited for room at one desk while the other one
+//! was empty.)
 
-use super::{Counted, Crew, Halted, Left, Tick};
+use super::{Counted, Crew, Halted, Left, Tick, WhenFull};
 use capture::Block;
 use flow::{Arrival, Batch};
+use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
-/// Batches that wait for a worker: enough to bridge its writing a file, few enough that the blocks which
+/// Batches that wait for a crew: enough to bridge its writing a file, few enough that the blocks which
 /// they keep are a few MiB.
 const WAITING: usize = 16;
 
@@ -17,170 +25,324 @@ const WAITING: usize = 16;
 pub(crate) struct Threads {
     /// Which one this is.
     number: usize,
-    workers: Vec<Remote>,
+    /// What is being filled for each crew.
+    batches: Vec<Batch<Block>>,
     /// Batches that were handled, to be filled again.
     returned: Receiver<Batch<Block>>,
-    halted: Arc<AtomicBool>,
+    hall: WayIn,
+    when_full: WhenFull,
     /// To be waited for; the first way in has them.
-    threads: Vec<JoinHandle<Left>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
-/// What a worker is sent.
+/// The hall, for as long as something may come this way.
+struct WayIn(Arc<Hall>);
+
+impl Drop for WayIn {
+    fn drop(&mut self) {
+        let mut desks = self.0.lock();
+        desks.ways_in -= 1;
+        if desks.ways_in == 0 {
+            self.0.work.notify_all();
+        }
+    }
+}
+
+/// What a crew is sent.
 enum Message {
     /// Datagrams, by the way in with a number.
     Batch(Batch<Block>, usize),
     Tick(Tick),
 }
 
-/// A worker as a thread that reads sees it.
-struct Remote {
-    batch: Batch<Block>,
-    sender: SyncSender<Message>,
-    seen: Arc<Seen>,
+/// Where all of them meet.
+struct Hall {
+    desks: Mutex<Desks>,
+    /// There is something to do, or nothing more will be.
+    work: Condvar,
+    /// A crew has less to do than before.
+    room: Condvar,
+    seen: Vec<Seen>,
+    halted: AtomicBool,
+    /// Where batches go back to, by the way in.
+    returns: Vec<Sender<Batch<Block>>>,
 }
 
-/// What a worker shows of itself.
+/// What waits for the crews.
+struct Desks {
+    desks: Vec<Desk>,
+    /// Ways in that are still open.
+    ways_in: usize,
+    /// Threads that have nothing to do.
+    idle: usize,
+    /// Ways in that wait for room.
+    waiting: usize,
+    /// A thread has panicked.
+    broken: bool,
+}
+
+struct Desk {
+    waiting: VecDeque<Message>,
+    /// The crew, while nobody works for it.
+    crew: Option<Box<Crew>>,
+    /// What it left.
+    left: Option<Left>,
+}
+
+/// What a crew shows of itself.
 #[derive(Default)]
 struct Seen {
     connections: AtomicUsize,
     counted: Mutex<Counted>,
 }
 
+/// Something to do for a crew: its next message, or its end.
+struct Job {
+    number: usize,
+    crew: Box<Crew>,
+    message: Option<Message>,
+}
+
+impl Desks {
+    /// What is to be done next: that for which the most waits.
+    fn next_job(&mut self) -> Option<Job> {
+        let free = |(_, desk): &(usize, &mut Desk)| desk.crew.is_some();
+        let most = self.desks.iter_mut().enumerate().filter(free);
+        let (number, desk) = most.max_by_key(|(_, desk)| desk.waiting.len())?;
+        if desk.waiting.is_empty() && self.ways_in > 0 {
+            return None;
+        }
+        let message = desk.waiting.pop_front();
+        Some(Job { number, crew: desk.crew.take()?, message })
+    }
+
+    /// Will nothing more be to do?
+    fn is_done(&self) -> bool {
+        self.broken || self.ways_in == 0 && self.desks.iter().all(|desk| desk.left.is_some())
+    }
+}
+
+impl Hall {
+    fn lock(&self) -> MutexGuard<'_, Desks> {
+        self.desks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a message on a desk, when there is room for it.
+    fn put(&self, number: usize, message: Message, when_full: WhenFull) -> Result<(), Halted> {
+        let mut desks = self.lock();
+        while desks.desks[number].waiting.len() >= WAITING {
+            if desks.broken {
+                return Err(Halted);
+            }
+            let job = match when_full {
+                WhenFull::Help => desks.next_job(),
+                WhenFull::Wait => None,
+            };
+            match job {
+                Some(job) => {
+                    drop(desks);
+                    self.work_on(job);
+                    desks = self.lock();
+                }
+                None => {
+                    desks.waiting += 1;
+                    desks = self.room.wait(desks).unwrap_or_else(PoisonError::into_inner);
+                    desks.waiting -= 1;
+                }
+            }
+        }
+        if desks.broken || self.halted.load(Ordering::Relaxed) {
+            return Err(Halted);
+        }
+        let desk = &mut desks.desks[number];
+        desk.waiting.push_back(message);
+        if desk.crew.is_some() && desks.idle > 0 {
+            self.work.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Works until nothing more is to do.
+    fn work(&self) {
+        let mut desks = self.lock();
+        while !desks.is_done() {
+            match desks.next_job() {
+                Some(job) => {
+                    drop(desks);
+                    self.work_on(job);
+                    desks = self.lock();
+                }
+                None => {
+                    desks.idle += 1;
+                    desks = self.work.wait(desks).unwrap_or_else(PoisonError::into_inner);
+                    desks.idle -= 1;
+                }
+            }
+        }
+    }
+
+    fn work_on(&self, job: Job) {
+        let _guard = Guard(self);
+        let Job { number, mut crew, message } = job;
+        let done = match message {
+            Some(Message::Batch(mut batch, way_in)) => {
+                let done = crew.handle(&batch);
+                batch.clear();
+                // Where nobody takes it back, the run is over.
+                let _ = self.returns.get(way_in).map(|returns| returns.send(batch));
+                done
+            }
+            Some(Message::Tick(tick)) => {
+                let done = crew.tell_time(tick);
+                if tick.count {
+                    let counted = &self.seen[number].counted;
+                    let mut counted = counted.lock().unwrap_or_else(PoisonError::into_inner);
+                    counted.clone_from(crew.counted());
+                }
+                done
+            }
+            None => return self.leave(number, crew.finish()),
+        };
+        if done.is_err() {
+            self.halted.store(true, Ordering::Relaxed);
+        }
+        self.seen[number].connections.store(crew.connections(), Ordering::Relaxed);
+        let mut desks = self.lock();
+        if desks.desks[number].waiting.is_empty() {
+            // It may be long until the next one: what others could use is passed on. What this fails with is
+            // kept by the crew.
+            drop(desks);
+            let _ = crew.flush();
+            desks = self.lock();
+        }
+        let desk = &mut desks.desks[number];
+        desk.crew = Some(crew);
+        if !desk.waiting.is_empty() && desks.idle > 0 {
+            self.work.notify_one();
+        }
+        if desks.waiting > 0 {
+            self.room.notify_all();
+        }
+    }
+
+    /// A crew has come to its end.
+    fn leave(&self, number: usize, left: Left) {
+        let mut desks = self.lock();
+        desks.desks[number].left = Some(left);
+        if desks.is_done() {
+            self.work.notify_all();
+        }
+    }
+}
+
+/// Lets nobody wait for a thread that has panicked.
+struct Guard<'a>(&'a Hall);
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.lock().broken = true;
+            self.0.work.notify_all();
+            self.0.room.notify_all();
+        }
+    }
+}
+
 impl Threads {
-    /// Starts a thread for each crew, with so many ways in.
-    pub(super) fn start(crews: Vec<Crew>, ways_in: usize) -> io::Result<Vec<Self>> {
-        let halted = Arc::new(AtomicBool::new(false));
-        let (returns, returned): (Vec<_>, Vec<_>) = (0..ways_in.max(1)).map(|_| channel()).unzip();
-        let (mut senders, mut threads) = (Vec::new(), Vec::new());
-        for (part, crew) in crews.into_iter().enumerate() {
-            let (sender, messages) = sync_channel(WAITING);
-            let seen = Arc::new(Seen::default());
-            senders.push((sender, seen.clone()));
-            let (returns, halted) = (returns.clone(), halted.clone());
-            let work = move || work(crew, &messages, &returns, &seen, &halted);
-            threads.push(Builder::new().name(format!("worker {part}")).spawn(work)?);
+    /// Starts threads for crews, with so many ways in: as many as there are crews, and one less where the thread
+    /// that reads helps.
+    pub(super) fn start(
+        crews: Vec<Crew>,
+        ways_in: usize,
+        when_full: WhenFull,
+    ) -> io::Result<Vec<Self>> {
+        let ways_in = ways_in.max(1);
+        let (returns, returned): (Vec<_>, Vec<_>) = (0..ways_in).map(|_| channel()).unzip();
+        let count = crews.len();
+        let desk = |crew| Desk { waiting: VecDeque::new(), crew: Some(Box::new(crew)), left: None };
+        let desks = crews.into_iter().map(desk).collect();
+        let hall = Arc::new(Hall {
+            desks: Mutex::new(Desks { desks, ways_in, idle: 0, waiting: 0, broken: false }),
+            work: Condvar::new(),
+            room: Condvar::new(),
+            seen: (0..count).map(|_| Seen::default()).collect(),
+            halted: AtomicBool::new(false),
+            returns,
+        });
+        let mut threads = Vec::new();
+        for part in usize::from(when_full == WhenFull::Help)..count {
+            let hall = hall.clone();
+            threads.push(Builder::new().name(format!("worker {part}")).spawn(move || hall.work())?);
         }
         let way_in = |(number, returned)| {
-            let remote = |(sender, seen): &(SyncSender<Message>, Arc<Seen>)| Remote {
-                batch: Batch::default(),
-                sender: sender.clone(),
-                seen: seen.clone(),
-            };
-            let (workers, halted) = (senders.iter().map(remote).collect(), halted.clone());
-            Self { number, workers, returned, halted, threads: std::mem::take(&mut threads) }
+            let batches = (0..count).map(|_| Batch::default()).collect();
+            let threads = std::mem::take(&mut threads);
+            Self { number, batches, returned, hall: WayIn(hall.clone()), when_full, threads }
         };
         Ok(returned.into_iter().enumerate().map(way_in).collect())
     }
 
     #[inline]
     pub(super) fn take(&mut self, arrival: &Arrival<'_>, block: &Block) -> Result<(), Halted> {
-        let number = arrival.shard() % self.workers.len();
-        if !self.workers[number].batch.buffer().is_some_and(|buffer| buffer.is(block)) {
+        let number = arrival.shard() % self.batches.len();
+        if !self.batches[number].buffer().is_some_and(|buffer| buffer.is(block)) {
             self.send(number)?;
-            self.workers[number].batch.set_buffer(block.clone());
+            self.batches[number].set_buffer(block.clone());
         }
-        let batch = &mut self.workers[number].batch;
+        let batch = &mut self.batches[number];
         batch.push(arrival);
         if batch.is_full() { self.send(number) } else { Ok(()) }
     }
 
-    /// Sends a worker its batch, and waits where it has many.
+    /// Sends a crew its batch.
     fn send(&mut self, number: usize) -> Result<(), Halted> {
-        let worker = &mut self.workers[number];
-        if worker.batch.is_empty() {
-            worker.batch.clear();
+        let batch = &mut self.batches[number];
+        if batch.is_empty() {
+            batch.clear();
             return Ok(());
         }
         let next = self.returned.try_recv().unwrap_or_default();
-        let batch = std::mem::replace(&mut worker.batch, next);
-        let halted = self.halted.load(Ordering::Relaxed);
-        if halted || worker.sender.send(Message::Batch(batch, self.number)).is_err() {
-            return Err(Halted);
-        }
-        Ok(())
+        let batch = std::mem::replace(batch, next);
+        self.hall.0.put(number, Message::Batch(batch, self.number), self.when_full)
     }
 
     pub(super) fn tell_time(&mut self, tick: Tick) -> Result<(), Halted> {
         self.send_all()?;
-        let told = |worker: &Remote| worker.sender.send(Message::Tick(tick)).is_ok();
-        let halted = self.halted.load(Ordering::Relaxed);
-        if !halted && self.workers.iter().all(told) { Ok(()) } else { Err(Halted) }
+        let tell = |number| self.hall.0.put(number, Message::Tick(tick), self.when_full);
+        (0..self.batches.len()).try_for_each(tell)
     }
 
     pub(super) fn send_all(&mut self) -> Result<(), Halted> {
-        (0..self.workers.len()).try_for_each(|number| self.send(number))
+        (0..self.batches.len()).try_for_each(|number| self.send(number))
     }
 
     /// Connections held, those that linger included.
     pub(super) fn connections(&self) -> usize {
-        self.workers.iter().map(|w| w.seen.connections.load(Ordering::Relaxed)).sum()
+        self.hall.0.seen.iter().map(|seen| seen.connections.load(Ordering::Relaxed)).sum()
     }
 
     /// What was counted last.
     pub(super) fn counted(&self) -> Counted {
         let mut sum = Counted::default();
-        for worker in &self.workers {
-            sum += &worker.seen.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        for seen in &self.hall.0.seen {
+            sum += &seen.counted.lock().unwrap_or_else(PoisonError::into_inner);
         }
         sum
     }
 
     pub(super) fn finish(mut self) -> Vec<Left> {
-        // Where one has halted, what that was is told by its thread.
+        // Where one has halted, what that was is told by what it leaves.
         let _ = self.send_all();
-        // Without a way in, they come to their end.
-        self.workers.clear();
-        let join = |thread: JoinHandle<_>| match thread.join() {
-            Ok(done) => done,
-            Err(panic) => std::panic::resume_unwind(panic),
-        };
-        self.threads.into_iter().map(join).collect()
-    }
-}
-
-/// What a worker's thread does until the input has ended.
-fn work(
-    mut crew: Crew,
-    messages: &Receiver<Message>,
-    returns: &[Sender<Batch<Block>>],
-    seen: &Seen,
-    halted: &AtomicBool,
-) -> Left {
-    while let Some(message) = next(messages, &mut crew) {
-        let done = match message {
-            Message::Batch(mut batch, way_in) => {
-                let done = crew.handle(&batch);
-                batch.clear();
-                // Where nobody takes it back, the run is over.
-                let _ = returns.get(way_in).map(|returns| returns.send(batch));
-                done
-            }
-            Message::Tick(tick) => {
-                let done = crew.tell_time(tick);
-                if tick.count {
-                    let mut counted = seen.counted.lock().unwrap_or_else(PoisonError::into_inner);
-                    counted.clone_from(crew.counted());
-                }
-                done
-            }
-        };
-        if done.is_err() {
-            halted.store(true, Ordering::Relaxed);
+        let hall = self.hall.0.clone();
+        drop(self.hall);
+        if self.when_full == WhenFull::Help {
+            hall.work();
         }
-        seen.connections.store(crew.connections(), Ordering::Relaxed);
-    }
-    crew.finish()
-}
-
-/// The next message. Where it must be waited for, what others could use is passed on before.
-fn next(messages: &Receiver<Message>, crew: &mut Crew) -> Option<Message> {
-    match messages.try_recv() {
-        Ok(message) => Some(message),
-        Err(TryRecvError::Disconnected) => None,
-        Err(TryRecvError::Empty) => {
-            // What this fails with is kept by the crew.
-            let _ = crew.flush();
-            messages.recv().ok()
+        for thread in self.threads {
+            if let Err(panic) = thread.join() {
+                std::panic::resume_unwind(panic);
+            }
         }
+        hall.lock().desks.iter_mut().filter_map(|desk| desk.left.take()).collect()
     }
 }
