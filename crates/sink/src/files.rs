@@ -100,7 +100,9 @@ impl FileSink {
 
     fn write_metadata(&mut self, tag: u32, report: &Report) -> Result<(), SinkError> {
         let extension = self.extension();
-        let name = file_name(
+        let mut name = self.store.pool.name();
+        push_file_name(
+            &mut name,
             &mut self.scratch,
             &mut self.namer,
             &report.into(),
@@ -136,15 +138,16 @@ impl Place {
     }
 }
 
-/// The name of a file, `from`'s end first, in its folder.
-fn file_name(
+/// Appends the name of a file, `from`'s end first, in its folder.
+fn push_file_name(
+    text: &mut String,
     name: &mut Vec<u8>,
     namer: &mut Namer,
     parts: &Parts,
     from: Side,
     place: Place,
     endings: &[&str],
-) -> Box<str> {
+) {
     name.clear();
     if let Some(folder) = place.folder {
         push_six_digits(name, folder);
@@ -154,7 +157,7 @@ fn file_name(
     for ending in endings {
         name.extend_from_slice(ending.as_bytes());
     }
-    str::from_utf8(name).expect("a name is ASCII").into()
+    text.push_str(str::from_utf8(name).expect("a name is ASCII"));
 }
 
 /// More than what a gap becomes, in bytes.
@@ -188,7 +191,17 @@ impl Sink for FileSink {
         store.append(
             handle,
             side.index(),
-            || file_name(scratch, namer, &connection.into(), side, place(), &[extension]),
+            |name| {
+                push_file_name(
+                    name,
+                    scratch,
+                    namer,
+                    &connection.into(),
+                    side,
+                    place(),
+                    &[extension],
+                )
+            },
             room,
             |buffer| {
                 let before = buffer.len();
@@ -205,7 +218,9 @@ impl Sink for FileSink {
         let (tag, extension) = (self.store.tag(handle), self.extension());
         let Self { namer, formatter, store, bins, scratch, .. } = self;
         let place = || Place::of(bins.as_deref(), tag);
-        let name = || file_name(scratch, namer, &connection.into(), side, place(), &[extension]);
+        let name = |name: &mut String| {
+            push_file_name(name, scratch, namer, &connection.into(), side, place(), &[extension])
+        };
         match formatter.gap_bytes(gap) {
             GapBytes::None => Ok(()),
             GapBytes::Zeros(len) => store.append_zeros(handle, side.index(), name, len),

@@ -4,11 +4,11 @@ use crate::SinkError;
 use crate::buffer::Buffer;
 use crate::store::Store;
 use std::fs::File;
-use std::sync::{Mutex, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 /// A file that is to be written and closed. Few wait, so that their bytes count against no budget.
 pub(crate) struct Leaving {
-    pub(crate) name: Box<str>,
+    pub(crate) name: String,
     pub(crate) bytes: Buffer,
     pub(crate) file: Option<File>,
     /// Was it created before, so that the bytes are appended?
@@ -24,7 +24,7 @@ const TOGETHER: usize = 32;
 
 /// While it is another worker's turn, files wait, and this one goes on with something else, until there
 /// are so many of them, or their bytes are so many.
-pub(crate) const WAITING: usize = 4 * TOGETHER;
+pub(crate) const WAITING: usize = 8 * TOGETHER;
 const WAITING_BYTES: usize = 1 << 20;
 
 /// Held by the worker whose turn it is to create files.
@@ -34,10 +34,13 @@ impl Store {
     /// Lets a file wait for its turn.
     pub(crate) fn leave(&mut self, leaving: Leaving) -> Result<(), SinkError> {
         self.leaving.push(leaving);
-        if self.leaving.len() < self.together() || self.can_wait() {
-            return Ok(());
-        }
-        self.write_leaving()
+        if self.leaving.len() < self.together() { Ok(()) } else { self.write_turns(false) }
+    }
+
+    /// Creates, writes and closes all that waits for it. Whatever fails, the others are written, unless there
+    /// is no room; the first failure is told.
+    pub(crate) fn write_leaving(&mut self) -> Result<(), SinkError> {
+        self.write_turns(true)
     }
 
     /// How many are opened in a turn. Files that are open already count, too.
@@ -45,17 +48,29 @@ impl Store {
         TOGETHER.min(self.max_open)
     }
 
-    /// Is it another worker's turn, and may more files wait for it?
-    fn can_wait(&self) -> bool {
-        let bytes = || self.leaving.iter().map(|leaving| leaving.bytes.len()).sum::<usize>();
-        self.leaving.len() < WAITING
-            && matches!(TURN.try_lock(), Err(TryLockError::WouldBlock))
-            && bytes() < WAITING_BYTES
+    /// The turn to create files, for the first of a list. `None` where they may wait for it instead: others
+    /// use it, or a full turn may still come together.
+    fn turn(&self, leaving: &[Leaving], all: bool) -> Option<MutexGuard<'static, ()>> {
+        // Poisoned or not: nothing is kept behind it.
+        let wait = || TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        if all {
+            return Some(wait());
+        }
+        if leaving.len() < self.together() {
+            return None;
+        }
+        let bytes = || leaving.iter().map(|leaving| leaving.bytes.len()).sum::<usize>();
+        match TURN.try_lock() {
+            Ok(turn) => Some(turn),
+            Err(TryLockError::Poisoned(turn)) => Some(turn.into_inner()),
+            Err(TryLockError::WouldBlock) => {
+                (leaving.len() >= WAITING || bytes() >= WAITING_BYTES).then(wait)
+            }
+        }
     }
 
-    /// Creates, writes and closes what waits for it. Whatever fails, the others are written, unless there
-    /// is no room; the first failure is told.
-    pub(crate) fn write_leaving(&mut self) -> Result<(), SinkError> {
+    /// Creates, writes and closes what waits for it: all, or as much as there are turns for now.
+    fn write_turns(&mut self, all: bool) -> Result<(), SinkError> {
         let mut leaving = std::mem::take(&mut self.leaving);
         let (mut from, mut result) = (0, Ok(()));
         if self.has_bound() {
@@ -67,9 +82,11 @@ impl Store {
             }
         }
         while from < leaving.len() {
-            let turn = self.together().min(leaving.len() - from);
-            let rest = &mut leaving[from..][..turn];
-            let (opened, error) = self.open_leaving(rest);
+            let rest = &mut leaving[from..];
+            let Some(turn) = self.turn(rest, all) else { break };
+            let together = self.together().min(rest.len());
+            let rest = &mut rest[..together];
+            let (opened, error) = self.open_leaving(rest, turn);
             for gone in &mut rest[..opened] {
                 let full = result.as_ref().is_err_and(SinkError::is_disk_full);
                 let written = if full { self.take_back(gone) } else { self.write_away(gone) };
@@ -81,17 +98,22 @@ impl Store {
                 from += 1;
             }
         }
-        leaving.drain(..).for_each(|mut gone| self.pool.take_back(&mut gone.bytes));
+        for mut gone in leaving.drain(..from) {
+            self.pool.take_back(&mut gone.bytes);
+            self.pool.take_back_name(gone.name);
+        }
         self.leaving = leaving;
         result
     }
 
-    /// Opens the files of a list: how many, and why not the next one. Where descriptors are short, those
-    /// before it must be closed first.
-    fn open_leaving(&mut self, leaving: &mut [Leaving]) -> (usize, Option<SinkError>) {
+    /// Opens the files of a list in a turn: how many, and why not the next one. Where descriptors are short,
+    /// those before it must be closed first.
+    fn open_leaving(
+        &mut self,
+        leaving: &mut [Leaving],
+        _turn: MutexGuard<'static, ()>,
+    ) -> (usize, Option<SinkError>) {
         while self.open.len() + leaving.len() > self.max_open && self.close_one() {}
-        // Poisoned or not: nothing is kept behind it.
-        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         for (opened, Leaving { name, file, created, .. }) in leaving.iter_mut().enumerate() {
             if file.is_some() {
                 continue;
@@ -131,7 +153,7 @@ mod tests {
         let mut store = Store::new(dir.path().into(), 9, 1 << 20);
         let files = || std::fs::read_dir(dir.path()).unwrap().count();
         let mut leave = |n: usize| {
-            let (name, bytes) = (n.to_string().into(), vec![7; 100].into());
+            let (name, bytes) = (n.to_string(), vec![7; 100].into());
             store.leave(Leaving { name, bytes, file: None, created: false }).unwrap();
         };
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -139,6 +161,8 @@ mod tests {
         assert_eq!(files(), 0);
         drop(turn);
         leave(WAITING);
+        assert_eq!(files(), WAITING / 9 * 9, "as many as full turns have");
+        store.write_leaving().unwrap();
         assert_eq!(files(), WAITING);
         assert!(store.leaving.is_empty());
     }

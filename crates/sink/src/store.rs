@@ -2,6 +2,7 @@
 //! one write and one close for a file that is small.
 
 use crate::SinkError;
+use crate::allowance::Allowance;
 use crate::buffer::{Buffer, Pool};
 use crate::disk::{Disk, Room};
 use crate::leaving::Leaving;
@@ -26,8 +27,8 @@ pub(crate) struct Store {
     /// Where files go.
     pub(crate) dir: Dir,
     pub(crate) max_open: usize,
-    budget: usize,
-    /// Memory that counts against the budget, in bytes.
+    allowance: Allowance,
+    /// Memory that counts against the allowance, in bytes.
     held: usize,
     pub(crate) slots: Slots,
     pub(crate) streams: Slab<Stream>,
@@ -49,7 +50,7 @@ pub(crate) struct Store {
 pub(crate) struct Stream {
     pub(crate) slot: u32,
     pub(crate) index: u8,
-    name: Box<str>,
+    name: String,
     buffer: Buffer,
     pub(crate) file: Option<File>,
     /// Were there bytes in the buffer when it was last asked what waits?
@@ -60,7 +61,7 @@ impl Stream {
     /// What it costs, in bytes: itself, its places in two lists and what an allocator adds to each
     /// of two allocations.
     fn cost(&self) -> usize {
-        size_of::<Self>() + 16 + 32 + self.name.len() + self.buffer.capacity()
+        size_of::<Self>() + 16 + 32 + self.name.capacity() + self.buffer.capacity()
     }
 }
 
@@ -71,7 +72,7 @@ impl Store {
         Self {
             dir: Dir::new(dir),
             max_open: max_open.max(1),
-            budget,
+            allowance: Allowance::new(budget),
             held: 0,
             slots: Slots::default(),
             streams: Slab::default(),
@@ -115,12 +116,12 @@ impl Store {
     }
 
     /// Appends to file `index` (0 or 1) of a connection what `write` appends to a buffer, about
-    /// `room` bytes. `name` is asked for the file's name when the file has no stream yet.
+    /// `room` bytes. `name` appends the file's name to an empty text, and is asked when the file has no stream yet.
     pub(crate) fn append(
         &mut self,
         slot: u32,
         index: usize,
-        name: impl FnOnce() -> Box<str>,
+        name: impl FnOnce(&mut String),
         room: usize,
         write: impl FnOnce(&mut Vec<u8>),
     ) -> Result<(), SinkError> {
@@ -141,7 +142,7 @@ impl Store {
         &mut self,
         slot: u32,
         index: usize,
-        name: impl FnOnce() -> Box<str>,
+        name: impl FnOnce(&mut String),
         len: u64,
     ) -> Result<(), SinkError> {
         match usize::try_from(len) {
@@ -179,7 +180,7 @@ impl Store {
     }
 
     /// Writes a whole file.
-    pub(crate) fn write_file(&mut self, name: Box<str>, bytes: Vec<u8>) -> Result<(), SinkError> {
+    pub(crate) fn write_file(&mut self, name: String, bytes: Vec<u8>) -> Result<(), SinkError> {
         self.leave(Leaving { name, bytes: bytes.into(), file: None, created: false })
     }
 
@@ -212,12 +213,17 @@ impl Store {
     }
 
     /// The stream of a connection's file, now the most recently active one.
-    fn stream(&mut self, slot: u32, index: usize, name: impl FnOnce() -> Box<str>) -> u32 {
+    fn stream(&mut self, slot: u32, index: usize, name: impl FnOnce(&mut String)) -> u32 {
         let mut id = self.slots.streams(slot)[index];
         if id == NONE {
-            let (name, buffer) = (name(), Buffer::default());
-            let index_of = u8::from(index == 1);
-            let stream = Stream { slot, index: index_of, name, buffer, file: None, waited: false };
+            if self.slots.was_created(slot, index) {
+                self.allowance.note_going_on();
+            }
+            let mut text = self.pool.name();
+            name(&mut text);
+            let (buffer, index_of) = (Buffer::default(), u8::from(index == 1));
+            let stream =
+                Stream { slot, index: index_of, name: text, buffer, file: None, waited: false };
             self.held += stream.cost();
             id = self.streams.insert(stream);
             self.slots.set_stream(slot, index, id);
@@ -226,12 +232,13 @@ impl Store {
         id
     }
 
-    /// Puts the least recently active streams away until the budget is kept. It may be the one that
+    /// Puts the least recently active streams away until no more waits than may. It may be the one that
     /// has just spoken.
     fn keep_budget(&mut self) -> Result<(), SinkError> {
-        while self.held > self.budget
+        while self.held > self.allowance.bytes()
             && let Some(id) = self.recent.oldest()
         {
+            self.allowance.note_written();
             self.put_away(id)?;
         }
         Ok(())
@@ -249,6 +256,7 @@ impl Store {
         let file = file.filter(|file| !self.begins_anew || !os::is_removed(file));
         if bytes.is_empty() {
             self.pool.take_back(&mut bytes);
+            self.pool.take_back_name(name);
             return Ok(());
         }
         let created = self.slots.was_created(slot, index);
@@ -368,7 +376,7 @@ mod tests {
 
     fn append(store: &mut Store, slot: u32, name: &str, bytes: &[u8]) {
         let write = |buffer: &mut Vec<u8>| buffer.extend_from_slice(bytes);
-        store.append(slot, 0, || name.into(), bytes.len(), write).unwrap();
+        store.append(slot, 0, |text| text.push_str(name), bytes.len(), write).unwrap();
     }
 
     /// All files of a directory with their contents.
@@ -480,10 +488,10 @@ mod tests {
         let mut store = store(&dir, 9, 1 << 20);
         let slot = store.insert(0);
         append(&mut store, slot, "a", b"x");
-        store.append_zeros(slot, 0, || "a".into(), 3).unwrap();
-        store.append_zeros(slot, 0, || "a".into(), 1 << 30).unwrap();
+        store.append_zeros(slot, 0, |name| name.push('a'), 3).unwrap();
+        store.append_zeros(slot, 0, |name| name.push('a'), 1 << 30).unwrap();
         append(&mut store, slot, "a", b"y");
-        store.append_zeros(slot, 0, || "a".into(), 1 << 30).unwrap();
+        store.append_zeros(slot, 0, |name| name.push('a'), 1 << 30).unwrap();
         store.remove(slot).unwrap();
         store.finish().unwrap();
         let path = dir.path().join("a");
@@ -593,13 +601,13 @@ mod tests {
                         let name = format!("{slot}-{index}");
                         let bytes = vec![n as u8; len];
                         expected.entry(name.clone()).or_default().extend(&bytes);
-                        store.append(slots[slot], index, || name.into(), len, |b| b.extend(&bytes)).unwrap();
+                        store.append(slots[slot], index, |text| text.push_str(&name), len, |b| b.extend(&bytes)).unwrap();
                     }
                     Step::Zeros { slot, index, len } => {
                         let name = format!("{slot}-{index}");
                         let file = expected.entry(name.clone()).or_default();
                         file.resize(file.len() + len as usize, 0);
-                        store.append_zeros(slots[slot], index, || name.into(), len).unwrap();
+                        store.append_zeros(slots[slot], index, |text| text.push_str(&name), len).unwrap();
                     }
                     Step::Settle { slot } => store.settle(slots[slot]).unwrap(),
                 }
@@ -633,7 +641,7 @@ mod tests {
                         let name = format!("{second}-{slot}-{index}");
                         let bytes: Vec<u8> = (0..len).map(|i| (n * 7 + i) as u8).collect();
                         expected.entry(name.clone()).or_default().extend(&bytes);
-                        store.append(slots[slot], index, || name.into(), len, |b| b.extend(&bytes)).unwrap();
+                        store.append(slots[slot], index, |text| text.push_str(&name), len, |b| b.extend(&bytes)).unwrap();
                     }
                     Step::Zeros { slot, .. } | Step::Settle { slot } => store.settle(slots[slot]).unwrap(),
                 }

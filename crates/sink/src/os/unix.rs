@@ -138,7 +138,8 @@ impl Dir {
     /// The folder of a file, and its name there.
     fn place<'n>(&mut self, name: &'n str) -> Result<(BorrowedFd<'_>, &'n str), Errno> {
         // A folder has a number, of ten digits at most, and what follows has no `/`.
-        let slash = name.bytes().take(11).position(|byte| byte == b'/');
+        let head = &name.as_bytes()[..name.len().min(11)];
+        let slash = head.iter().position(|&byte| byte == b'/');
         match slash {
             Some(at) => Ok((self.folder(&name[..at])?, &name[at + 1..])),
             None => Ok((self.handle()?, name)),

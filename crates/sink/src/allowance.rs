@@ -1,0 +1,86 @@
+//! How many bytes wait to be written before the first are.
+//!
+//! Most connections that have been silent for a while say no more: to write what they have while it is still in a
+//! near cache costs less than to fetch it from memory later (1.35 million of DNS by two workers: 6.8 s with 2 MiB
+//! each, 7.7 s with 4 and 8.9 s with 32). Where they do go on, to write them early costs an open, a write and a
+//! close each time. So little waits at first, and more where that proves to be too little.
+
+/// So many bytes wait at first.
+const AT_FIRST: usize = 2 << 20;
+
+/// Of so many connections that were written...
+const WRITTEN: u32 = 4096;
+
+/// ...so many may go on.
+const GO_ON: u32 = WRITTEN / 8;
+
+/// How many bytes may wait.
+pub(crate) struct Allowance {
+    most: usize,
+    now: usize,
+    written: u32,
+    went_on: u32,
+}
+
+impl Allowance {
+    /// One that never exceeds `most` bytes.
+    pub(crate) fn new(most: usize) -> Self {
+        Self { most, now: most.min(AT_FIRST), written: 0, went_on: 0 }
+    }
+
+    /// How many bytes may wait now.
+    #[inline]
+    pub(crate) fn bytes(&self) -> usize {
+        self.now
+    }
+
+    /// A connection was written because too much waited.
+    pub(crate) fn note_written(&mut self) {
+        self.written += 1;
+        if self.written >= WRITTEN {
+            (self.written, self.went_on) = (0, 0);
+        }
+    }
+
+    /// One that was written goes on.
+    pub(crate) fn note_going_on(&mut self) {
+        self.went_on += 1;
+        if self.went_on >= GO_ON {
+            self.now = self.now.saturating_mul(2).min(self.most);
+            (self.written, self.went_on) = (0, 0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_waits_where_connections_go_on_up_to_the_most() {
+        let mut allowance = Allowance::new(10 << 20);
+        let mut most = Vec::new();
+        for written in 0..10 * WRITTEN {
+            allowance.note_written();
+            if written % 7 == 0 {
+                allowance.note_going_on();
+            }
+            most.push(allowance.bytes() >> 20);
+        }
+        most.dedup();
+        assert_eq!(most, [2, 4, 8, 10]);
+    }
+
+    #[test]
+    fn little_waits_where_few_go_on() {
+        let mut allowance = Allowance::new(10 << 20);
+        for written in 0..100 * WRITTEN {
+            allowance.note_written();
+            if written % 9 == 0 {
+                allowance.note_going_on();
+            }
+        }
+        assert_eq!(allowance.bytes(), AT_FIRST);
+        assert_eq!(Allowance::new(1000).bytes(), 1000);
+    }
+}
