@@ -3,6 +3,7 @@
 //! An allocation of its own would cost each of millions 16 bytes and more beside what it holds.
 
 use crate::paged::Paged;
+use prefetch_index::prefetch_index;
 
 /// How long the cells of each class are, in bytes. Of connections that sleep, those of UDP take 23 to 30 in
 /// ordinary captures, and those of TCP 54 to 64; 10 more where times are in nanoseconds.
@@ -61,6 +62,16 @@ impl Cells {
         match self.cells.get(class as usize) {
             Some(cells) => cells.get(number),
             None => self.own.get(number).map_or(&[], |bytes| bytes),
+        }
+    }
+
+    /// Has the line fetched in which a cell begins: it will be asked for soon.
+    pub(crate) fn fetch(&self, class: Class, number: u32) {
+        if let Some(cells) = self.cells.get(class as usize) {
+            let (page, start) = cells.place(number);
+            if let Some(page) = cells.pages.get(page) {
+                prefetch_index(page, start);
+            }
         }
     }
 

@@ -1,19 +1,77 @@
 //! Which connection is the newest of each key.
+//!
+//! Connections are by far more than a near cache has room for, so what it costs to find one is how many
+//! cache lines are waited for. Here it is one: numbers are in chunks of a line each, as in F14 tables,
+//! with a mark that tells most others apart. (`hashbrown` has marks and values apart: two lines, one after the other.)
 
 use crate::FlowKey;
 use crate::key::Seed;
-use hashbrown::HashTable;
+use prefetch_index::prefetch_index;
+
+/// Numbers in a chunk: with their marks and a count they fill a cache line.
+const PLACES: usize = 12;
+
+/// Numbers a chunk beyond which there are to be twice as many chunks. With so many on average, one chunk in
+/// eight has sent some on to the next one.
+const FULL: usize = 9;
 
 /// Numbers of connections, found by the hash of their keys; whoever asks knows the keys themselves.
 #[derive(Debug)]
 pub(crate) struct KeyIndex {
-    table: HashTable<u32>,
+    /// None, or a power of two. A number is in the chunk that its hash names, or in one of the next ones if
+    /// that was full.
+    chunks: Vec<Chunk>,
+    len: usize,
     seed: Seed,
+}
+
+#[derive(Clone, Debug, Default)]
+#[repr(C, align(64))]
+struct Chunk {
+    /// Eight bits of the hash of each number, never 0, and 0 where there is none.
+    marks: [u8; PLACES],
+    /// How many numbers are in a later chunk because this one was full.
+    sent_on: u32,
+    numbers: [u32; PLACES],
+}
+
+impl Chunk {
+    /// The places with this mark.
+    #[inline]
+    fn places(&self, mark: u8) -> Places {
+        const ONES: u128 = (u128::MAX / 255) >> (8 * (16 - PLACES));
+        const LOW: u128 = ONES * 0x7f;
+        let mut marks = [0; 16];
+        marks[..PLACES].copy_from_slice(&self.marks);
+        let different = u128::from_le_bytes(marks) ^ (ONES * u128::from(mark));
+        // The highest bit of a byte is set here if any bit of it was: no sum goes beyond its byte.
+        let any = ((different & LOW) + LOW) | different | LOW;
+        Places(!any)
+    }
+}
+
+/// Places in a chunk: the highest bit of the byte of each.
+struct Places(u128);
+
+impl Iterator for Places {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        let place = self.0.trailing_zeros() as usize / 8;
+        self.0 &= self.0.wrapping_sub(1);
+        (place < PLACES).then_some(place)
+    }
+}
+
+#[inline]
+fn mark_of(hash: u64) -> u8 {
+    ((hash >> 56) as u8).max(1)
 }
 
 impl Default for KeyIndex {
     fn default() -> Self {
-        Self { table: HashTable::new(), seed: Seed::random() }
+        Self { chunks: Vec::new(), len: 0, seed: Seed::random() }
     }
 }
 
@@ -26,25 +84,98 @@ impl KeyIndex {
 
     /// The connection with this hash for which `is` holds.
     #[inline]
-    pub(crate) fn find(&self, hash: u64, is: impl Fn(&u32) -> bool) -> Option<u32> {
-        self.table.find(hash, is).copied()
+    pub(crate) fn find(&self, hash: u64, is: impl Fn(u32) -> bool) -> Option<u32> {
+        let (at, place) = self.place(hash, is)?;
+        Some(self.chunks[at].numbers[place])
+    }
+
+    /// Has the line fetched in which a connection with this hash is, or will be: it will be asked for soon.
+    #[inline]
+    pub(crate) fn fetch(&self, hash: u64) {
+        prefetch_index(&self.chunks, self.home(hash));
     }
 
     /// Takes it out.
-    pub(crate) fn take(&mut self, hash: u64, is: impl Fn(&u32) -> bool) -> Option<u32> {
-        self.table.find_entry(hash, is).ok().map(|found| found.remove().0)
+    pub(crate) fn take(&mut self, hash: u64, is: impl Fn(u32) -> bool) -> Option<u32> {
+        let (at, place) = self.place(hash, is)?;
+        let mut passed = self.home(hash);
+        while passed != at {
+            self.chunks[passed].sent_on -= 1;
+            passed = self.after(passed);
+        }
+        self.chunks[at].marks[place] = 0;
+        self.len -= 1;
+        Some(self.chunks[at].numbers[place])
     }
 
     /// Puts a connection in, which is not there. `key_of` gives the keys of all that are.
     pub(crate) fn insert(
         &mut self,
         hash: u64,
-        index: u32,
+        number: u32,
         key_of: impl Fn(u32) -> Option<FlowKey>,
     ) {
-        let seed = self.seed;
-        let hash_of = |&i: &u32| key_of(i).map_or(0, |key| key.hash(&seed));
-        self.table.insert_unique(hash, index, hash_of);
+        if self.len >= self.chunks.len() * FULL {
+            self.grow(key_of);
+        }
+        self.put(hash, number);
+        self.len += 1;
+    }
+
+    /// The chunk and the place in it of the connection with this hash for which `is` holds.
+    #[inline]
+    fn place(&self, hash: u64, is: impl Fn(u32) -> bool) -> Option<(usize, usize)> {
+        let mut at = self.home(hash);
+        // Every chunk may have sent something on, so the search ends where it began.
+        for _ in 0..self.chunks.len() {
+            let chunk = &self.chunks[at];
+            let mut places = chunk.places(mark_of(hash));
+            if let Some(place) = places.find(|&place| is(chunk.numbers[place])) {
+                return Some((at, place));
+            }
+            if chunk.sent_on == 0 {
+                return None;
+            }
+            at = self.after(at);
+        }
+        None
+    }
+
+    /// Puts a number where there is room for it.
+    fn put(&mut self, hash: u64, number: u32) {
+        let mut at = self.home(hash);
+        loop {
+            let chunk = &mut self.chunks[at];
+            if let Some(place) = chunk.places(0).next() {
+                (chunk.marks[place], chunk.numbers[place]) = (mark_of(hash), number);
+                return;
+            }
+            chunk.sent_on += 1;
+            at = self.after(at);
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self, key_of: impl Fn(u32) -> Option<FlowKey>) {
+        let chunks = (self.chunks.len() * 2).max(1);
+        for chunk in std::mem::replace(&mut self.chunks, vec![Chunk::default(); chunks]) {
+            for (mark, number) in chunk.marks.into_iter().zip(chunk.numbers) {
+                if mark > 0 {
+                    self.put(key_of(number).map_or(0, |key| key.hash(&self.seed)), number);
+                }
+            }
+        }
+    }
+
+    /// The chunk that a hash names, if there are any.
+    #[inline]
+    fn home(&self, hash: u64) -> usize {
+        hash as usize & self.chunks.len().wrapping_sub(1)
+    }
+
+    #[inline]
+    fn after(&self, at: usize) -> usize {
+        (at + 1) & (self.chunks.len() - 1)
     }
 }
 
@@ -52,22 +183,61 @@ impl KeyIndex {
 mod tests {
     use super::*;
     use crate::Endpoint;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn key_of(number: u32) -> FlowKey {
+        let end = |port| Endpoint { addr: [10, 0, 0, 1].into(), port };
+        FlowKey::new(6, end(number as u16), end(80)).0
+    }
+
+    #[test]
+    fn a_chunk_is_a_cache_line() {
+        assert_eq!((size_of::<Chunk>(), align_of::<Chunk>()), (64, 64));
+    }
 
     #[test]
     fn what_is_put_in_is_found_until_it_is_taken_out() {
-        let end = |port| Endpoint { addr: [10, 0, 0, 1].into(), port };
-        let key_of = |index: u32| FlowKey::new(6, end(index as u16), end(80)).0;
         let mut keys = KeyIndex::default();
-        for index in 0..300 {
+        for index in 0..3000 {
             let hash = keys.hash(&key_of(index));
+            assert_eq!(keys.find(hash, |i| i == index), None);
             keys.insert(hash, index, |i| Some(key_of(i)));
         }
-        for index in 0..300 {
+        for index in 0..3000 {
             let hash = keys.hash(&key_of(index));
-            assert_eq!(keys.find(hash, |&i| i == index), Some(index));
-            assert_eq!(keys.take(hash, |&i| i == index), Some(index));
-            assert_eq!(keys.find(hash, |&i| i == index), None);
-            assert_eq!(keys.take(hash, |&i| i == index), None);
+            assert_eq!(keys.find(hash, |i| i == index), Some(index));
+            assert_eq!(keys.take(hash, |i| i == index), Some(index));
+            assert_eq!(keys.find(hash, |i| i == index), None);
+            assert_eq!(keys.take(hash, |i| i == index), None);
+        }
+        assert!(keys.chunks.iter().all(|chunk| chunk.sent_on == 0));
+    }
+
+    proptest! {
+        /// Whatever the hashes are, and however many are the same. (They never change while nothing grows.)
+        #[test]
+        fn it_is_a_map(
+            steps in prop::collection::vec((any::<bool>(), 0..60u32), 0..400),
+            hashes in prop::collection::vec(prop_oneof![Just(5u64), 0..4u64, any::<u64>()], 60),
+        ) {
+            let (mut keys, mut known) = (KeyIndex::default(), BTreeMap::new());
+            keys.chunks = vec![Chunk::default(); 8];
+            for (puts_in, number) in steps {
+                let hash = hashes[number as usize];
+                if puts_in && !known.contains_key(&number) {
+                    keys.insert(hash, number, |i| Some(key_of(i)));
+                    known.insert(number, hash);
+                } else {
+                    let taken = keys.take(hash, |i| i == number);
+                    prop_assert_eq!(taken, known.remove(&number).map(|_| number));
+                }
+                for (number, &hash) in (0..).zip(&hashes) {
+                    let found = keys.find(hash, |i| i == number);
+                    prop_assert_eq!(found, known.get(&number).map(|_| number));
+                }
+                prop_assert_eq!(keys.len, known.len());
+            }
         }
     }
 }

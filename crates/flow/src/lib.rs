@@ -64,6 +64,7 @@ mod ledger;
 mod lists;
 mod msdu;
 mod outlet;
+mod packed;
 mod paged;
 mod parcel;
 mod pieces;

@@ -4,6 +4,8 @@
 //! growing the old half stands beside it; with millions of connections in 64 shards those were
 //! 100 MB. Pages stay where they are, and at most one of each table was never full.
 
+use prefetch_index::prefetch_index;
+
 /// Values in a page.
 const PAGE: usize = 64;
 
@@ -78,6 +80,15 @@ impl<T> Paged<T> {
     pub(crate) fn get_mut(&mut self, number: u32) -> Option<&mut T> {
         let (page, place) = split(number);
         self.pages.get_mut(page)?[place].as_mut()
+    }
+
+    /// Has the line fetched in which the value with a number begins: it will be asked for soon.
+    #[inline]
+    pub(crate) fn fetch(&self, number: u32) {
+        let (page, place) = split(number);
+        if let Some(page) = self.pages.get(page) {
+            prefetch_index(page.as_slice(), place);
+        }
     }
 
     /// All values with their numbers.

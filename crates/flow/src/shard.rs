@@ -104,6 +104,11 @@ impl<H: Copy> Shard<H> {
         arrival: &Arrival<'_>,
         sink: &mut S,
     ) -> Result<(), S::Error> {
+        if let Body::Tcp(segment) = &arrival.body
+            && tcp::is_bare_syn(segment)
+        {
+            self.table.fetch_key(&arrival.key);
+        }
         self.books.count_assigned(arrival.frames);
         if self.table.is_crowded() {
             self.table.retire();
@@ -128,10 +133,11 @@ impl<H: Copy> Shard<H> {
         open: &mut OpenConnections,
         sink: &mut S,
     ) -> Result<(), S::Error> {
-        match open.newest_first.pop() {
-            Some(index) => self.conclude(index, Ended::InputEnded, sink),
-            None => Ok(()),
+        let Some(index) = open.newest_first.pop() else { return Ok(()) };
+        if let [.., later, next] = open.newest_first[..] {
+            self.table.fetch(next, later);
         }
+        self.conclude(index, Ended::InputEnded, sink)
     }
 
     /// All connections of the queue are closed: forgets them. (One by one, that took half of the time of
@@ -537,6 +543,7 @@ impl<H: Copy> Shard<H> {
         while self.table.count(List::Lingering) > (self.config.limits.lingering / SHARDS).max(1) {
             let Some(oldest) = self.table.oldest(List::Lingering) else { break };
             self.close_for(Limit::Lingering, oldest, sink)?;
+            self.table.fetch_resting();
         }
         Ok(())
     }

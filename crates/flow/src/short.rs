@@ -13,6 +13,7 @@ use wire::Timestamp;
 
 /// All of it, but the key and the handle.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(crate) struct Short {
     /// When the first packet came, since 1970: whole seconds, and beyond them.
     secs: u32,

@@ -11,6 +11,7 @@ use crate::connection::Connection;
 use crate::entry::Entry;
 use crate::index::KeyIndex;
 use crate::lists::{Lists, NONE};
+use crate::packed::Packed;
 use crate::paged::Paged;
 use crate::short::Short;
 use crate::slot::{List, Place, Slot};
@@ -26,6 +27,7 @@ const RECENT: usize = 64;
 
 /// A TCP connection that is awake.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(crate) struct Live<H> {
     pub(crate) entry: Entry<H>,
     pub(crate) tcp: Tcp,
@@ -78,7 +80,7 @@ pub(crate) struct Table<H> {
     lists: Lists,
     /// So many active connections may be awake.
     most_awake: usize,
-    tcps: Paged<Live<H>>,
+    tcps: Packed<Live<H>>,
     slots: Paged<Slot<H>>,
     messages: Paged<Entry<H>>,
     /// Those of TCP among the recent ones that are the only ones of their keys, by their numbers among `tcps`:
@@ -100,7 +102,7 @@ impl<H> Table<H> {
         Self {
             lists: Lists::default(),
             most_awake,
-            tcps: Paged::default(),
+            tcps: Packed::default(),
             slots: Paged::default(),
             messages: Paged::default(),
             recent_alone: [NONE; RECENT],
@@ -116,6 +118,38 @@ impl<H> Table<H> {
     #[inline]
     pub(crate) fn is_crowded(&self) -> bool {
         self.lists.len(List::Active) > self.most_awake
+    }
+}
+
+/// What is to be fetched, long before it is asked for: of millions of connections, hardly anything is in a near
+/// cache.
+impl<H: Copy> Table<H> {
+    /// A connection of this key may be opened.
+    #[inline]
+    pub(crate) fn fetch_key(&self, key: &FlowKey) {
+        self.keys.fetch(self.keys.hash(key));
+    }
+
+    /// The connection at `index` will be closed soon, that at `later` after it.
+    pub(crate) fn fetch(&self, index: u32, later: u32) {
+        self.slots.fetch(later);
+        let Some(slot) = self.slots.get(index) else { return };
+        match slot.place {
+            Place::Short => self.shorts.fetch(slot.number),
+            Place::Asleep(class) => self.asleep.fetch(class, slot.number),
+            Place::Message | Place::Tcp => {}
+        }
+    }
+
+    /// The connection that rests longest will be forgotten soon.
+    pub(crate) fn fetch_resting(&self) {
+        let oldest = self.lists.oldest(List::Lingering);
+        let Some((index, slot)) = oldest.and_then(|index| Some((index, self.slots.get(index)?)))
+        else {
+            return;
+        };
+        self.fetch(index, slot.links[1]);
+        self.fetch_key(&slot.key.get());
     }
 }
 
@@ -477,7 +511,7 @@ impl<H: Copy> Table<H> {
         let (key, older) = (slot.key.get(), slot.older);
         let place = place_of(key.fixed_hash());
         (self.recent[place], self.recent_alone[place]) = (NONE, NONE);
-        if self.keys.take(hash, |&i| i == index).is_some() {
+        if self.keys.take(hash, |i| i == index).is_some() {
             if older != NONE {
                 self.keys.insert(hash, older, key_of(&self.slots));
             }
@@ -504,8 +538,8 @@ fn is_tcp<H>(entry: &Entry<H>) -> bool {
 
 /// Has a connection this key?
 #[inline]
-fn has_key<H>(slots: &Paged<Slot<H>>, key: &FlowKey) -> impl Fn(&u32) -> bool {
-    move |&index| slots.get(index).is_some_and(|slot| slot.key.is(key))
+fn has_key<H>(slots: &Paged<Slot<H>>, key: &FlowKey) -> impl Fn(u32) -> bool {
+    move |index| slots.get(index).is_some_and(|slot| slot.key.is(key))
 }
 
 /// The keys of all connections.
@@ -628,6 +662,6 @@ mod tests {
         assert_eq!(size_of::<Option<Slot<u32>>>(), 40);
         // An awake one; there are few of them.
         assert_eq!(size_of::<Option<Entry<u32>>>(), 104);
-        assert_eq!(size_of::<Option<Live<u32>>>(), 376);
+        assert_eq!(size_of::<Option<Live<u32>>>(), 384);
     }
 }
