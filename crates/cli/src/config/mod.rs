@@ -4,7 +4,7 @@ mod live;
 
 use crate::args::{self, Args};
 use capture::Inputs;
-use sink::{Disk, Format, GapStyle, OutputConfig};
+use sink::{Disk, Format, GapStyle, OutputConfig, Turn};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -130,6 +130,7 @@ fn output(args: &Args, several_inputs: bool) -> Result<OutputConfig, String> {
         write_budget: mib("--write-buffer", args.write_buffer)?,
         dry_run: args.dry_run,
         disk: disk(args)?,
+        turn: Turn::default(),
         endless: args.interface.is_some(),
     })
 }

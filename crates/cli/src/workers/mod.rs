@@ -1,4 +1,4 @@
-//! Who follows the connections and writes: this thread, or several others.
+//! Who follows the connections and writes: this thread, or several.
 //!
 //! One thread reads and decodes, and finds out which shard takes each datagram. (Where a live capture has
 //! several rings, each has one.) There is a crew for each worker: it has every n-th shard and the output of their
@@ -25,7 +25,7 @@ pub(crate) struct Halted;
 
 /// What a thread that reads does where crews have enough to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum WhenFull {
+pub(crate) enum WhenBusy {
     /// It works for one of them: what it reads does not run away.
     Help,
     /// It waits, so that it comes back as soon as there is room: somebody else waits for it to read.
@@ -89,7 +89,7 @@ impl Prepared {
     pub(crate) fn start(
         mut self,
         ways_in: usize,
-        when_full: WhenFull,
+        when_busy: WhenBusy,
     ) -> anyhow::Result<Vec<Workers>> {
         if let Some(first) = self.crews.first() {
             first.prepare()?;
@@ -101,7 +101,7 @@ impl Prepared {
             return Ok(vec![Workers::Here(Box::new(crew))]);
         }
         let threads =
-            Threads::start(self.crews, ways_in, when_full).context("cannot start a thread")?;
+            Threads::start(self.crews, ways_in, when_busy).context("cannot start a thread")?;
         Ok(threads.into_iter().map(Workers::Threads).collect())
     }
 }
@@ -110,7 +110,7 @@ impl Prepared {
 pub(crate) enum Workers {
     /// This thread does that.
     Here(Box<Crew>),
-    /// Others do.
+    /// Several do, this one too where it has time.
     Threads(Threads),
 }
 
@@ -120,12 +120,14 @@ impl Workers {
     /// # Errors
     /// The output directory cannot be created, or the system gives no more threads.
     pub(crate) fn start(config: &Config) -> anyhow::Result<Option<Self>> {
-        let when_full = match &config.from {
-            // Their lengths are known, so none is a stream.
-            From::Files(inputs) if inputs.length().is_some() => WhenFull::Help,
-            From::Files(_) | From::Interface(_) => WhenFull::Wait,
+        let when_busy = match &config.from {
+            // Of known length, so none is a stream.
+            From::Files(inputs) if inputs.iter().all(|input| input.length().is_some()) => {
+                WhenBusy::Help
+            }
+            From::Files(_) | From::Interface(_) => WhenBusy::Wait,
         };
-        Ok(Prepared::new(config).start(1, when_full)?.pop())
+        Ok(Prepared::new(config).start(1, when_busy)?.pop())
     }
 
     /// Takes in a datagram, whose bytes stand in `block` if they were not put together from fragments.

@@ -7,7 +7,7 @@
 //! of its own, left one of two cores idle for a fifth of the time: it waited for room at one desk while the other one
 //! was empty.)
 
-use super::{Counted, Crew, Halted, Left, Tick, WhenFull};
+use super::{Counted, Crew, Halted, Left, Tick, WhenBusy};
 use capture::Block;
 use flow::{Arrival, Batch};
 use std::collections::VecDeque;
@@ -30,7 +30,7 @@ pub(crate) struct Threads {
     /// Batches that were handled, to be filled again.
     returned: Receiver<Batch<Block>>,
     hall: WayIn,
-    when_full: WhenFull,
+    when_busy: WhenBusy,
     /// To be waited for; the first way in has them.
     threads: Vec<JoinHandle<()>>,
 }
@@ -104,18 +104,6 @@ struct Job {
 }
 
 impl Desks {
-    /// What is to be done next: that for which the most waits.
-    fn next_job(&mut self) -> Option<Job> {
-        let free = |(_, desk): &(usize, &mut Desk)| desk.crew.is_some();
-        let most = self.desks.iter_mut().enumerate().filter(free);
-        let (number, desk) = most.max_by_key(|(_, desk)| desk.waiting.len())?;
-        if desk.waiting.is_empty() && self.ways_in > 0 {
-            return None;
-        }
-        let message = desk.waiting.pop_front();
-        Some(Job { number, crew: desk.crew.take()?, message })
-    }
-
     /// Will nothing more be to do?
     fn is_done(&self) -> bool {
         self.broken || self.ways_in == 0 && self.desks.iter().all(|desk| desk.left.is_some())
@@ -127,16 +115,33 @@ impl Hall {
         self.desks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What is to be done next: that for which the most waits.
+    fn next_job(&self, desks: &mut Desks) -> Option<Job> {
+        let free = |(_, desk): &(usize, &mut Desk)| desk.crew.is_some();
+        let most = desks.desks.iter_mut().enumerate().filter(free);
+        let (number, desk) = most.max_by_key(|(_, desk)| desk.waiting.len())?;
+        if desk.waiting.is_empty() && desks.ways_in > 0 {
+            return None;
+        }
+        let was_full = desk.waiting.len() >= WAITING;
+        let message = desk.waiting.pop_front();
+        let crew = desk.crew.take()?;
+        if was_full && desks.waiting > 0 {
+            self.room.notify_all();
+        }
+        Some(Job { number, crew, message })
+    }
+
     /// Puts a message on a desk, when there is room for it.
-    fn put(&self, number: usize, message: Message, when_full: WhenFull) -> Result<(), Halted> {
+    fn put(&self, number: usize, message: Message, when_busy: WhenBusy) -> Result<(), Halted> {
         let mut desks = self.lock();
         while desks.desks[number].waiting.len() >= WAITING {
             if desks.broken {
                 return Err(Halted);
             }
-            let job = match when_full {
-                WhenFull::Help => desks.next_job(),
-                WhenFull::Wait => None,
+            let job = match when_busy {
+                WhenBusy::Help => self.next_job(&mut desks),
+                WhenBusy::Wait => None,
             };
             match job {
                 Some(job) => {
@@ -166,7 +171,7 @@ impl Hall {
     fn work(&self) {
         let mut desks = self.lock();
         while !desks.is_done() {
-            match desks.next_job() {
+            match self.next_job(&mut desks) {
                 Some(job) => {
                     drop(desks);
                     self.work_on(job);
@@ -221,6 +226,7 @@ impl Hall {
             self.work.notify_one();
         }
         if desks.waiting > 0 {
+            // Who waits for room and helps can work for this crew meanwhile.
             self.room.notify_all();
         }
     }
@@ -249,12 +255,12 @@ impl Drop for Guard<'_> {
 }
 
 impl Threads {
-    /// Starts threads for crews, with so many ways in: as many as there are crews, and one less where the thread
-    /// that reads helps.
+    /// Starts threads for crews: one for each, and one less where the thread that reads helps. There are as many
+    /// ways in as asked for, at least one.
     pub(super) fn start(
         crews: Vec<Crew>,
         ways_in: usize,
-        when_full: WhenFull,
+        when_busy: WhenBusy,
     ) -> io::Result<Vec<Self>> {
         let ways_in = ways_in.max(1);
         let (returns, returned): (Vec<_>, Vec<_>) = (0..ways_in).map(|_| channel()).unzip();
@@ -269,17 +275,22 @@ impl Threads {
             halted: AtomicBool::new(false),
             returns,
         });
-        let mut threads = Vec::new();
-        for part in usize::from(when_full == WhenFull::Help)..count {
-            let hall = hall.clone();
-            threads.push(Builder::new().name(format!("worker {part}")).spawn(move || hall.work())?);
-        }
         let way_in = |(number, returned)| {
             let batches = (0..count).map(|_| Batch::default()).collect();
-            let threads = std::mem::take(&mut threads);
-            Self { number, batches, returned, hall: WayIn(hall.clone()), when_full, threads }
+            let (hall, threads) = (WayIn(hall.clone()), Vec::new());
+            Self { number, batches, returned, hall, when_busy, threads }
         };
-        Ok(returned.into_iter().enumerate().map(way_in).collect())
+        // Where a thread cannot be started, the others come to their end without these.
+        let mut ways: Vec<Self> = returned.into_iter().enumerate().map(way_in).collect();
+        for part in usize::from(when_busy == WhenBusy::Help)..count {
+            let hall = hall.clone();
+            let thread =
+                Builder::new().name(format!("worker {part}")).spawn(move || hall.work())?;
+            if let Some(first) = ways.first_mut() {
+                first.threads.push(thread);
+            }
+        }
+        Ok(ways)
     }
 
     #[inline]
@@ -303,12 +314,12 @@ impl Threads {
         }
         let next = self.returned.try_recv().unwrap_or_default();
         let batch = std::mem::replace(batch, next);
-        self.hall.0.put(number, Message::Batch(batch, self.number), self.when_full)
+        self.hall.0.put(number, Message::Batch(batch, self.number), self.when_busy)
     }
 
     pub(super) fn tell_time(&mut self, tick: Tick) -> Result<(), Halted> {
         self.send_all()?;
-        let tell = |number| self.hall.0.put(number, Message::Tick(tick), self.when_full);
+        let tell = |number| self.hall.0.put(number, Message::Tick(tick), self.when_busy);
         (0..self.batches.len()).try_for_each(tell)
     }
 
@@ -335,7 +346,7 @@ impl Threads {
         let _ = self.send_all();
         let hall = self.hall.0.clone();
         drop(self.hall);
-        if self.when_full == WhenFull::Help {
+        if self.when_busy == WhenBusy::Help {
             hall.work();
         }
         for thread in self.threads {

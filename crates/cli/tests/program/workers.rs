@@ -116,6 +116,37 @@ fn a_failure_of_one_worker_ends_the_run() {
     }
 }
 
+/// So many datagrams that batches wait for every worker: of one connection, and of 60 in turn.
+#[cfg(unix)]
+#[test]
+fn whoever_reads_is_far_ahead() {
+    for connections in [1, 60] {
+        let frames = (0..40_000_u32).map(|n| {
+            let client = format!("10.0.0.3:{}", 40_000 + n % connections);
+            udp(&client, "10.0.0.9:9", format!("{n:08} of many").as_bytes())
+        });
+        let place = Place::with(Capture::all(frames, 1_563_783_090).pcap());
+        let alone = place.out("-d --workers 1");
+        assert_eq!(alone.len(), connections as usize);
+        for workers in WORKERS {
+            assert!(place.out(&format!("-d --workers {workers}")) == alone, "{workers}");
+            let piped = format!("cat a.pcap | $P -q -r - -d -o piped{workers} --workers {workers}");
+            place.shell(&piped).ends(0).errs("");
+            let same =
+                format!("$P -q -r a.pcap -d -o file --workers 1; diff -r file piped{workers}");
+            assert_eq!(place.shell(&same).ends(0).errs("").out, "");
+        }
+        // A folder in the way of one: all the others are waited for by nobody.
+        let name = alone.keys().next().expect("a file");
+        std::fs::create_dir_all(place.path(&format!("bad/{name}"))).expect("a new folder");
+        for workers in WORKERS {
+            let options = format!("-q -r a.pcap -d -o bad --write-buffer 1 --workers {workers}");
+            let outcome = place.run(&options).ends(1);
+            assert!(outcome.err.contains(name.as_str()), "{outcome:?}");
+        }
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn what_is_over_is_written_while_a_pipe_is_silent() {
