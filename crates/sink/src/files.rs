@@ -37,6 +37,7 @@ impl FileSink {
             separate_sides: config.separate_sides,
             metadata: config.metadata,
             store: Store::new(config.dir.clone(), config.max_open, config.write_budget)
+                .in_turn(config.turn.clone())
                 .with_disk(config.disk.clone())
                 .beginning_anew(config.endless),
             bins: config.bin_dirs.map(|size| Box::new(Bins::new(size))),

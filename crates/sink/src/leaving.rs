@@ -4,9 +4,10 @@ use crate::SinkError;
 use crate::buffer::Buffer;
 use crate::store::Store;
 use std::fs::File;
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-/// A file that is to be written and closed. Few wait, so that their bytes count against no budget.
+/// A file that is to be written and closed. Their bytes count against no budget, so that few may wait:
+/// [`WAITING_BYTES`].
 pub(crate) struct Leaving {
     pub(crate) name: String,
     pub(crate) bytes: Buffer,
@@ -27,14 +28,50 @@ const TOGETHER: usize = 32;
 pub(crate) const WAITING: usize = 8 * TOGETHER;
 const WAITING_BYTES: usize = 1 << 20;
 
-/// Held by the worker whose turn it is to create files.
-static TURN: Mutex<()> = Mutex::new(());
+/// Whose turn it is to create files. Workers that write to one directory share one.
+#[derive(Clone, Debug, Default)]
+pub struct Turn(Arc<Mutex<()>>);
+
+impl PartialEq for Turn {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Turn {}
+
+impl Turn {
+    /// Waits for it. Poisoned or not: nothing is kept behind it.
+    fn wait(&self) -> MutexGuard<'_, ()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes it, if nobody has it.
+    fn take(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.0.try_lock() {
+            Ok(turn) => Some(turn),
+            Err(TryLockError::Poisoned(turn)) => Some(turn.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+}
 
 impl Store {
     /// Lets a file wait for its turn.
-    pub(crate) fn leave(&mut self, leaving: Leaving) -> Result<(), SinkError> {
+    pub(crate) fn leave(&mut self, mut leaving: Leaving) -> Result<(), SinkError> {
+        if leaving.file.is_some() {
+            // It needs no turn, and its descriptor counts; nothing of it waits: that was written before it was opened.
+            if self.has_bound() {
+                return self.write_if_room(leaving);
+            }
+            let written = self.write_away(&mut leaving);
+            self.forget(leaving);
+            return written;
+        }
+        self.leaving_bytes += leaving.bytes.len();
         self.leaving.push(leaving);
-        if self.leaving.len() < self.together() { Ok(()) } else { self.write_turns(false) }
+        let few = self.leaving.len() < self.together() && self.leaving_bytes < WAITING_BYTES;
+        if few { Ok(()) } else { self.write_turns(false) }
     }
 
     /// Creates, writes and closes all that waits for it. Whatever fails, the others are written, unless there
@@ -48,33 +85,13 @@ impl Store {
         TOGETHER.min(self.max_open)
     }
 
-    /// The turn to create files, for the first of a list. `None` where they may wait for it instead: others
-    /// use it, or a full turn may still come together.
-    fn turn(&self, leaving: &[Leaving], all: bool) -> Option<MutexGuard<'static, ()>> {
-        // Poisoned or not: nothing is kept behind it.
-        let wait = || TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        if all {
-            return Some(wait());
-        }
-        if leaving.len() < self.together() {
-            return None;
-        }
-        let bytes = || leaving.iter().map(|leaving| leaving.bytes.len()).sum::<usize>();
-        match TURN.try_lock() {
-            Ok(turn) => Some(turn),
-            Err(TryLockError::Poisoned(turn)) => Some(turn.into_inner()),
-            Err(TryLockError::WouldBlock) => {
-                (leaving.len() >= WAITING || bytes() >= WAITING_BYTES).then(wait)
-            }
-        }
-    }
-
-    /// Creates, writes and closes what waits for it: all, or as much as there are turns for now.
+    /// Creates, writes and closes what waits for it: all, or as much as need not wait for a turn.
     fn write_turns(&mut self, all: bool) -> Result<(), SinkError> {
         let mut leaving = std::mem::take(&mut self.leaving);
         let (mut from, mut result) = (0, Ok(()));
         if self.has_bound() {
             // One by one: whoever makes room must not wait for others.
+            self.leaving_bytes = 0;
             for gone in leaving.drain(..) {
                 if !result.as_ref().is_err_and(SinkError::is_disk_full) {
                     result = result.and(self.write_if_room(gone));
@@ -83,11 +100,21 @@ impl Store {
         }
         while from < leaving.len() {
             let rest = &mut leaving[from..];
-            let Some(turn) = self.turn(rest, all) else { break };
             let together = self.together().min(rest.len());
+            let many = rest.len() >= WAITING || self.leaving_bytes >= WAITING_BYTES;
+            if !all && !many && together < self.together() {
+                break;
+            }
+            while self.open.len() + together > self.max_open && self.close_one() {}
+            let turn = self.turn.clone();
+            let Some(turn) = (if all || many { Some(turn.wait()) } else { turn.take() }) else {
+                break;
+            };
             let rest = &mut rest[..together];
-            let (opened, error) = self.open_leaving(rest, turn);
+            let (opened, error) = self.open_leaving(rest, &turn);
+            drop(turn);
             for gone in &mut rest[..opened] {
+                self.leaving_bytes -= gone.bytes.len();
                 let full = result.as_ref().is_err_and(SinkError::is_disk_full);
                 let written = if full { self.take_back(gone) } else { self.write_away(gone) };
                 result = result.and(written);
@@ -95,29 +122,29 @@ impl Store {
             from += opened;
             if let Some(error) = error {
                 result = result.and(Err(error));
+                self.leaving_bytes -= leaving[from].bytes.len();
                 from += 1;
             }
         }
-        for mut gone in leaving.drain(..from) {
-            self.pool.take_back(&mut gone.bytes);
-            self.pool.take_back_name(gone.name);
-        }
+        leaving.drain(..from).for_each(|gone| self.forget(gone));
         self.leaving = leaving;
         result
     }
 
-    /// Opens the files of a list in a turn: how many, and why not the next one. Where descriptors are short,
-    /// those before it must be closed first.
+    /// A file is written, or never will be: what it was made of is used again.
+    pub(crate) fn forget(&mut self, mut gone: Leaving) {
+        self.pool.take_back(&mut gone.bytes);
+        self.pool.take_back_name(gone.name);
+    }
+
+    /// Opens the files of a list, as it is this one's turn: how many, and why not the next one. Where descriptors
+    /// are short, those before it must be closed first.
     fn open_leaving(
         &mut self,
         leaving: &mut [Leaving],
-        _turn: MutexGuard<'static, ()>,
+        _turn: &MutexGuard<'_, ()>,
     ) -> (usize, Option<SinkError>) {
-        while self.open.len() + leaving.len() > self.max_open && self.close_one() {}
         for (opened, Leaving { name, file, created, .. }) in leaving.iter_mut().enumerate() {
-            if file.is_some() {
-                continue;
-            }
             match self.open_file(name, *created) {
                 Ok(new) => *file = Some(new),
                 Err(error) if opened > 0 && error.is_out_of_descriptors() => return (opened, None),
@@ -151,12 +178,13 @@ mod tests {
     fn files_wait_while_it_is_another_workers_turn() {
         let dir = TempDir::new().unwrap();
         let mut store = Store::new(dir.path().into(), 9, 1 << 20);
+        let others = store.turn.clone();
         let files = || std::fs::read_dir(dir.path()).unwrap().count();
         let mut leave = |n: usize| {
             let (name, bytes) = (n.to_string(), vec![7; 100].into());
             store.leave(Leaving { name, bytes, file: None, created: false }).unwrap();
         };
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = others.wait();
         (1..WAITING).for_each(&mut leave);
         assert_eq!(files(), 0);
         drop(turn);
@@ -165,5 +193,39 @@ mod tests {
         store.write_leaving().unwrap();
         assert_eq!(files(), WAITING);
         assert!(store.leaving.is_empty());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn those_that_leave_count_among_the_open_files() {
+        let dir = TempDir::new().unwrap();
+        let mut store = Store::new(dir.path().into(), 40, 1 << 30);
+        let open_files = || {
+            let descriptors = std::fs::read_dir("/proc/self/fd").unwrap();
+            let targets = descriptors.filter_map(|fd| std::fs::read_link(fd.unwrap().path()).ok());
+            targets.filter(|to| to.parent() == Some(dir.path())).count()
+        };
+        let slots: Vec<u32> = (0..71).map(|n| store.insert(n)).collect();
+        let write = |store: &mut Store, n: usize, bytes: &[u8]| {
+            let name = |text: &mut String| text.push_str(&n.to_string());
+            store.append(slots[n], 0, name, bytes.len(), |out| out.extend(bytes)).unwrap();
+        };
+        // Large ones have a file open; small ones have something that waits.
+        (0..40).for_each(|n| write(&mut store, n, &[7; 200 << 10]));
+        assert_eq!(open_files(), 40);
+        (0..71).for_each(|n| write(&mut store, n, b"a little"));
+        let others = store.turn.clone();
+        let turn = others.wait();
+        for &slot in slots.iter().rev() {
+            store.settle(slot).unwrap();
+            assert!(open_files() <= 40);
+        }
+        assert_eq!(open_files(), 0, "what is open needs no turn");
+        drop(turn);
+        store.finish().unwrap();
+        let lens: Vec<u64> =
+            (0..71).map(|n| dir.path().join(n.to_string()).metadata().unwrap().len()).collect();
+        assert!(lens[..40].iter().all(|&len| len == (200 << 10) + 8));
+        assert!(lens[40..].iter().all(|&len| len == 8));
     }
 }

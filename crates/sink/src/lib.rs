@@ -64,6 +64,7 @@ pub use disk::{Disk, DiskCounts, WhenFull};
 pub use error::SinkError;
 pub use files::FileSink;
 pub use format::{Format, GapStyle};
+pub use leaving::Turn;
 pub use name::Names;
 pub use null::NullSink;
 pub use output::{Output, OutputConfig};

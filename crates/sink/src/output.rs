@@ -5,6 +5,7 @@ use crate::console::ConsoleSink;
 use crate::disk::Disk;
 use crate::files::FileSink;
 use crate::format::{Format, Formatter, GapStyle};
+use crate::leaving::Turn;
 use crate::null::NullSink;
 use crate::os;
 use flow::{Chunk, Conflict, Connection, End, Gap, Report, Sink};
@@ -43,6 +44,8 @@ pub struct OutputConfig {
     pub dry_run: bool,
     /// What the files of all workers may take together; no bound where it is `None`.
     pub disk: Option<Disk>,
+    /// Whose turn it is to create files: copies of a configuration share it.
+    pub turn: Turn,
     /// The run may go on for weeks: names that were given away long ago are forgotten, and a file that somebody
     /// took away is begun anew.
     pub endless: bool,
@@ -67,6 +70,7 @@ impl Default for OutputConfig {
             write_budget: 64 << 20,
             dry_run: false,
             disk: None,
+            turn: Turn::default(),
             endless: false,
         }
     }

@@ -30,12 +30,18 @@ impl Store {
 
     /// Writes and closes a file, if there is room on the disk.
     pub(crate) fn write_if_room(&mut self, mut gone: Leaving) -> Result<(), SinkError> {
-        let room = self.make_room(&gone.name, gone.bytes.len())?;
+        let room = match self.make_room(&gone.name, gone.bytes.len()) {
+            Ok(room) => room,
+            Err(error) => {
+                self.forget(gone);
+                return Err(error);
+            }
+        };
         match room {
             // What it may have written before was removed to make room.
             Some(Room::Anew(_)) => (gone.file, gone.created) = (None, false),
             Some(Room::None) => {
-                self.pool.take_back(&mut gone.bytes);
+                self.forget(gone);
                 return Ok(());
             }
             Some(Room::Further(_)) | None => {}
@@ -46,7 +52,7 @@ impl Store {
         };
         let written = written.and_then(|()| self.write_away(&mut gone));
         self.give_back(room);
-        self.pool.take_back(&mut gone.bytes);
+        self.forget(gone);
         written
     }
 

@@ -5,7 +5,7 @@ use crate::SinkError;
 use crate::allowance::Allowance;
 use crate::buffer::{Buffer, Pool};
 use crate::disk::{Disk, Room};
-use crate::leaving::Leaving;
+use crate::leaving::{Leaving, Turn};
 use crate::os::{self, Dir};
 use crate::recency::Recency;
 use crate::slab::Slab;
@@ -15,7 +15,7 @@ use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
 /// A stream writes its bytes when it has so many: enough that a write costs more for its bytes than
-/// for the call, few enough that a hundred busy connections do not fill the budget.
+/// for the call, few enough that hundreds of busy connections do not fill the budget.
 const WRITE_AT: usize = 128 << 10;
 
 /// A run of zeros shorter than this is written like any other bytes; a longer one is left out of the
@@ -38,6 +38,9 @@ pub(crate) struct Store {
     pub(crate) open: Recency,
     /// What is written next, and then closed.
     pub(crate) leaving: Vec<Leaving>,
+    /// How many bytes of them there are.
+    pub(crate) leaving_bytes: usize,
+    pub(crate) turn: Turn,
     pub(crate) pool: Pool,
     /// What files may take, where that is bounded.
     pub(crate) disk: Option<Disk>,
@@ -79,6 +82,8 @@ impl Store {
             recent: Recency::default(),
             open: Recency::default(),
             leaving: Vec::new(),
+            leaving_bytes: 0,
+            turn: Turn::default(),
             pool: Pool::default(),
             disk: None,
             begins_anew: false,
@@ -89,6 +94,11 @@ impl Store {
     pub(crate) fn with_disk(self, disk: Option<Disk>) -> Self {
         let begins_anew = self.begins_anew || disk.is_some();
         Self { disk, begins_anew, ..self }
+    }
+
+    /// The same, which creates files in turn with others.
+    pub(crate) fn in_turn(self, turn: Turn) -> Self {
+        Self { turn, ..self }
     }
 
     /// The same, which begins a file anew that somebody took away.
@@ -238,7 +248,6 @@ impl Store {
         while self.held > self.allowance.bytes()
             && let Some(id) = self.recent.oldest()
         {
-            self.allowance.note_written();
             self.put_away(id)?;
         }
         Ok(())
@@ -259,6 +268,7 @@ impl Store {
             self.pool.take_back_name(name);
             return Ok(());
         }
+        self.allowance.note_written();
         let created = self.slots.was_created(slot, index);
         self.slots.set_created(slot, index, true);
         self.leave(Leaving { name, bytes, file, created })
