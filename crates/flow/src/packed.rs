@@ -1,6 +1,10 @@
 //! Values at small numbers, in one piece.
 //!
-//! For few: a value is found with one look less than [in pages](crate::paged), and every packet waits for that.
+//! A value is found with one look less than [in pages](crate::paged), and every packet waits for that. For what is not by
+//! the million: what grows is copied now and then, nine times in all.
+
+/// There is room for so many more when there was none.
+const LEAST: usize = 16;
 
 /// Values at numbers from 0. The number of a removed value is given to a later one.
 #[derive(Debug)]
@@ -30,7 +34,11 @@ impl<T> Packed<T> {
             return number;
         }
         let number = self.values.len();
-        assert!(number < u32::MAX as usize, "no machine holds 2^32 of them, at 50 bytes each");
+        assert!(number < u32::MAX as usize, "no machine holds 2^32 of them, at 380 bytes each");
+        if number == self.values.capacity() {
+            // Not twice as many: an eighth may stand empty, not a half.
+            self.values.reserve_exact((number / 8).max(LEAST));
+        }
         self.values.push(Some(value));
         number as u32
     }
@@ -55,5 +63,28 @@ impl<T> Packed<T> {
     #[inline]
     pub(crate) fn get_mut(&mut self, number: u32) -> Option<&mut T> {
         self.values.get_mut(number as usize)?.as_mut()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_used_again_and_little_stands_empty() {
+        let mut packed = Packed::default();
+        for n in 0..3000 {
+            assert_eq!(packed.insert(n), n);
+            assert!(packed.values.capacity() <= packed.values.len() * 9 / 8 + LEAST);
+        }
+        for number in [70, 70, 5000] {
+            packed.forget(number);
+        }
+        assert_eq!((packed.len(), packed.get(70), packed.get(71)), (2999, None, Some(&71)));
+        assert_eq!((packed.insert(7), packed.insert(8)), (70, 3000));
+        if let Some(value) = packed.get_mut(70) {
+            *value += 1;
+        }
+        assert_eq!((packed.get(70), packed.get(9999), packed.len()), (Some(&8), None, 3001));
     }
 }

@@ -657,7 +657,7 @@ mod tests {
 
     #[test]
     fn what_a_connection_takes() {
-        // With 64 bytes for what sleeps, 11 at most in the table of keys and 8 of the output (`sink::slots`),
+        // With 64 bytes for what sleeps, 14 at most in the table of keys and 8 of the output (`sink::slots`),
         // a TCP connection that says no more is below 128; one of UDP has 32 less.
         assert_eq!(size_of::<Option<Slot<u32>>>(), 40);
         // An awake one; there are few of them.
