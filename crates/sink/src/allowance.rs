@@ -1,9 +1,10 @@
 //! How many bytes wait to be written before the first are.
 //!
 //! Most connections that have been silent for a while say no more: to write what they have while it is still in a
-//! near cache costs less than to fetch it from memory later (1.35 million of DNS by two workers: 6.8 s with 2 MiB
-//! each, 7.7 s with 4 and 8.9 s with 32). Where they do go on, to write them early costs an open, a write and a
-//! close each time. So little waits at first, and more, from then on, where more than one in eight goes on.
+//! near cache costs less than to fetch it from memory later (1.35 million of DNS by two workers: 8.1 s with 32 MiB
+//! each, 7.1 s with 4; in another run 7.7 s with 4 and 6.5 s with 1). Where they do go on, to write them early
+//! costs an open, a write and a close each time. So little waits at first, and more, from then on, where more
+//! than one in eight goes on.
 
 /// So many bytes wait at first.
 const AT_FIRST: usize = 2 << 20;
