@@ -11,7 +11,7 @@ use crate::tcp::{ShortTcp, Tcp};
 use crate::{FlowKey, Source};
 use wire::Timestamp;
 
-/// All of it, but the key and the handle.
+/// All of it, but the key and the handle, in one cache line.
 #[derive(Debug)]
 #[repr(align(64))]
 pub(crate) struct Short {

@@ -22,9 +22,6 @@ pub struct FileSink {
     metadata: bool,
     store: Store,
     bins: Option<Box<Bins>>,
-    /// Names are put together here: one that grew in its own allocation would leave the half of that as a
-    /// hole that nothing else fits into.
-    scratch: Vec<u8>,
 }
 
 impl FileSink {
@@ -41,7 +38,6 @@ impl FileSink {
                 .with_disk(config.disk.clone())
                 .beginning_anew(config.endless),
             bins: config.bin_dirs.map(|size| Box::new(Bins::new(size))),
-            scratch: Vec::new(),
         }
     }
 
@@ -104,7 +100,6 @@ impl FileSink {
         let mut name = self.store.pool.name();
         push_file_name(
             &mut name,
-            &mut self.scratch,
             &mut self.namer,
             &report.into(),
             Side::Zero,
@@ -142,23 +137,22 @@ impl Place {
 /// Appends the name of a file, `from`'s end first, in its folder.
 fn push_file_name(
     text: &mut String,
-    name: &mut Vec<u8>,
     namer: &mut Namer,
     parts: &Parts,
     from: Side,
     place: Place,
     endings: &[&str],
 ) {
-    name.clear();
+    let mut name = std::mem::take(text).into_bytes();
     if let Some(folder) = place.folder {
-        push_six_digits(name, folder);
+        push_six_digits(&mut name, folder);
         name.push(b'/');
     }
-    namer.push(name, parts, from, place.number);
+    namer.push(&mut name, parts, from, place.number);
     for ending in endings {
         name.extend_from_slice(ending.as_bytes());
     }
-    text.push_str(str::from_utf8(name).expect("a name is ASCII"));
+    *text = String::from_utf8(name).expect("a name is ASCII");
 }
 
 /// More than what a gap becomes, in bytes.
@@ -181,7 +175,7 @@ impl Sink for FileSink {
     ) -> Result<(), SinkError> {
         let side = self.file_side(connection, chunk.side);
         let (tag, extension) = (self.store.tag(handle), self.extension());
-        let Self { namer, formatter, store, bins, scratch, line_room, .. } = self;
+        let Self { namer, formatter, store, bins, line_room, .. } = self;
         let place = || Place::of(bins.as_deref(), tag);
         let len = chunk.bytes.len();
         let room = match formatter.format {
@@ -192,17 +186,7 @@ impl Sink for FileSink {
         store.append(
             handle,
             side.index(),
-            |name| {
-                push_file_name(
-                    name,
-                    scratch,
-                    namer,
-                    &connection.into(),
-                    side,
-                    place(),
-                    &[extension],
-                )
-            },
+            |name| push_file_name(name, namer, &connection.into(), side, place(), &[extension]),
             room,
             |buffer| {
                 let before = buffer.len();
@@ -217,10 +201,10 @@ impl Sink for FileSink {
     fn gap(&mut self, handle: u32, connection: &Connection, gap: &Gap) -> Result<(), SinkError> {
         let side = self.file_side(connection, gap.side);
         let (tag, extension) = (self.store.tag(handle), self.extension());
-        let Self { namer, formatter, store, bins, scratch, .. } = self;
+        let Self { namer, formatter, store, bins, .. } = self;
         let place = || Place::of(bins.as_deref(), tag);
         let name = |name: &mut String| {
-            push_file_name(name, scratch, namer, &connection.into(), side, place(), &[extension])
+            push_file_name(name, namer, &connection.into(), side, place(), &[extension])
         };
         match formatter.gap_bytes(gap) {
             GapBytes::None => Ok(()),

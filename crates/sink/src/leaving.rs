@@ -41,13 +41,12 @@ impl PartialEq for Turn {
 impl Eq for Turn {}
 
 impl Turn {
-    /// Waits for it. Poisoned or not: nothing is kept behind it.
-    fn wait(&self) -> MutexGuard<'_, ()> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes it, if nobody has it.
-    fn take(&self) -> Option<MutexGuard<'_, ()>> {
+    /// Takes it; where somebody has it and this one does not wait, `None`.
+    fn take(&self, waits: bool) -> Option<MutexGuard<'_, ()>> {
+        // Poisoned or not: nothing is kept behind it.
+        if waits {
+            return Some(self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        }
         match self.0.try_lock() {
             Ok(turn) => Some(turn),
             Err(TryLockError::Poisoned(turn)) => Some(turn.into_inner()),
@@ -107,9 +106,7 @@ impl Store {
             }
             while self.open.len() + together > self.max_open && self.close_one() {}
             let turn = self.turn.clone();
-            let Some(turn) = (if all || many { Some(turn.wait()) } else { turn.take() }) else {
-                break;
-            };
+            let Some(turn) = turn.take(all || many) else { break };
             let rest = &mut rest[..together];
             let (opened, error) = self.open_leaving(rest, &turn);
             drop(turn);
@@ -184,7 +181,7 @@ mod tests {
             let (name, bytes) = (n.to_string(), vec![7; 100].into());
             store.leave(Leaving { name, bytes, file: None, created: false }).unwrap();
         };
-        let turn = others.wait();
+        let turn = others.take(true).unwrap();
         (1..WAITING).for_each(&mut leave);
         assert_eq!(files(), 0);
         drop(turn);
@@ -215,7 +212,7 @@ mod tests {
         assert_eq!(open_files(), 40);
         (0..71).for_each(|n| write(&mut store, n, b"a little"));
         let others = store.turn.clone();
-        let turn = others.wait();
+        let turn = others.take(true).unwrap();
         for &slot in slots.iter().rev() {
             store.settle(slot).unwrap();
             assert!(open_files() <= 40);

@@ -139,21 +139,15 @@ impl Hall {
             if desks.broken {
                 return Err(Halted);
             }
-            let job = match when_busy {
-                WhenBusy::Help => self.next_job(&mut desks),
-                WhenBusy::Wait => None,
+            let worked;
+            (desks, worked) = match when_busy {
+                WhenBusy::Help => self.work_once(desks),
+                WhenBusy::Wait => (desks, false),
             };
-            match job {
-                Some(job) => {
-                    drop(desks);
-                    self.work_on(job);
-                    desks = self.lock();
-                }
-                None => {
-                    desks.waiting += 1;
-                    desks = self.room.wait(desks).unwrap_or_else(PoisonError::into_inner);
-                    desks.waiting -= 1;
-                }
+            if !worked {
+                desks.waiting += 1;
+                desks = self.room.wait(desks).unwrap_or_else(PoisonError::into_inner);
+                desks.waiting -= 1;
             }
         }
         if desks.broken || self.halted.load(Ordering::Relaxed) {
@@ -171,19 +165,22 @@ impl Hall {
     fn work(&self) {
         let mut desks = self.lock();
         while !desks.is_done() {
-            match self.next_job(&mut desks) {
-                Some(job) => {
-                    drop(desks);
-                    self.work_on(job);
-                    desks = self.lock();
-                }
-                None => {
-                    desks.idle += 1;
-                    desks = self.work.wait(desks).unwrap_or_else(PoisonError::into_inner);
-                    desks.idle -= 1;
-                }
+            let worked;
+            (desks, worked) = self.work_once(desks);
+            if !worked {
+                desks.idle += 1;
+                desks = self.work.wait(desks).unwrap_or_else(PoisonError::into_inner);
+                desks.idle -= 1;
             }
         }
+    }
+
+    /// Does what is to be done next, without the lock meanwhile; `false` where there is nothing.
+    fn work_once<'a>(&'a self, mut desks: MutexGuard<'a, Desks>) -> (MutexGuard<'a, Desks>, bool) {
+        let Some(job) = self.next_job(&mut desks) else { return (desks, false) };
+        drop(desks);
+        self.work_on(job);
+        (self.lock(), true)
     }
 
     fn work_on(&self, job: Job) {
