@@ -2,7 +2,7 @@
 
 use crate::Packet;
 use crate::error::{Fault, ReadError, Reason};
-use crate::format::{Format, Record};
+use crate::format::{AtHand, Format, Record};
 use crate::window::{WINDOW, Window};
 use std::fmt;
 use std::fs::File;
@@ -68,13 +68,65 @@ impl Reader {
     /// # Errors
     /// The file ends inside a record or is damaged. The packets before are good; after an error
     /// there are no more: `Ok(None)`.
-    #[inline]
     pub fn next_packet(&mut self) -> Result<Option<Packet<'_>>, ReadError> {
+        Ok(if self.advance()? { Some(self.packet()) } else { None })
+    }
+
+    /// Gives the next packet to `take`, and then those behind it that were read together with it, as long as it
+    /// wants more. `Continue(false)` where there is none. Nothing is read before all are given: their block stays
+    /// as it is.
+    ///
+    /// This is for a program whose packets must go fast. To be asked for each takes 40 instructions more.
+    ///
+    /// # Errors
+    /// As [`Self::next_packet`].
+    #[inline(always)]
+    pub fn give_some<B>(
+        &mut self,
+        mut take: impl FnMut(&Packet<'_>) -> ControlFlow<B>,
+    ) -> Result<ControlFlow<B, bool>, ReadError> {
         if !self.advance()? {
-            return Ok(None);
+            return Ok(ControlFlow::Continue(false));
         }
+        let mut packet = self.packet();
+        let (window, mut number) = (&self.window, self.packets);
+        let (block, mut rest) = (window.block(), window.bytes());
+        let end = window.position() + rest.len() as u64;
+        let flow = loop {
+            let flow = take(&packet);
+            if flow.is_break() {
+                break flow.map_continue(|()| true);
+            }
+            let offset = end - rest.len() as u64;
+            let Some(found) = self.format.at_hand(rest) else { break ControlFlow::Continue(true) };
+            (rest, number) = (found.rest, number + 1);
+            let AtHand { link, interface, time, has_time, wire_len, bytes, .. } = found;
+            packet =
+                Packet { link, interface, time, has_time, bytes, wire_len, number, offset, block };
+        };
+        let left = rest.len();
+        self.packets = number;
+        self.window.leave(left);
+        Ok(flow)
+    }
+
+    /// Gives all packets that are left to `take`, as long as it wants more.
+    ///
+    /// # Errors
+    /// As [`Self::next_packet`].
+    pub fn for_each(
+        &mut self,
+        take: &mut dyn FnMut(&Packet<'_>) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        while let ControlFlow::Continue(true) = self.give_some(&mut *take)? {}
+        Ok(())
+    }
+
+    /// The packet that was [gone on to](Self::advance).
+    #[inline(always)]
+    fn packet(&self) -> Packet<'_> {
         let (record, block) = (&self.record, self.window.block());
-        Ok(Some(Packet {
+        Packet {
             link: record.link,
             interface: record.interface,
             time: record.time.again(),
@@ -84,31 +136,11 @@ impl Reader {
             number: self.packets,
             offset: record.offset,
             block,
-        }))
-    }
-
-    /// Gives all packets that are left to `take`, as long as it wants more.
-    ///
-    /// A program whose packets must go fast calls [`Self::next_packet`] at one place only, and this everywhere else: what
-    /// is called at two places is not compiled into either, which costs 5 % of all instructions.
-    ///
-    /// # Errors
-    /// As [`Self::next_packet`].
-    #[inline(never)]
-    pub fn for_each(
-        &mut self,
-        take: &mut dyn FnMut(&Packet<'_>) -> ControlFlow<()>,
-    ) -> Result<(), ReadError> {
-        while let Some(packet) = self.next_packet()? {
-            if take(&packet).is_break() {
-                break;
-            }
         }
-        Ok(())
     }
 
     /// Goes on to the next packet; `false` at the end.
-    #[inline]
+    #[inline(never)]
     fn advance(&mut self) -> Result<bool, ReadError> {
         if self.finished {
             return Ok(false);

@@ -128,7 +128,12 @@ impl Window {
         start..self.start
     }
 
-    /// The same, and the bytes themselves.
+    /// Takes all but the last `left` bytes of those that there are.
+    pub(crate) fn leave(&mut self, left: usize) {
+        self.start = self.end.saturating_sub(left).max(self.start);
+    }
+
+    /// [Takes](Self::take) bytes, and gives them.
     pub(crate) fn take_bytes(&mut self, length: usize) -> &[u8] {
         let taken = self.take(length);
         &self.block.bytes()[taken]

@@ -8,11 +8,12 @@ use crate::workers::{Counted, Done, Halted, Workers};
 use crate::{FAILED, INCOMPLETE, USAGE};
 use anyhow::Context;
 use capture::{Filter, Input, Inputs, LiveStats, Packet, Reader, Recorder, Verdict};
-use flow::{Books, Intake, Reason, Source, Totals};
+use flow::{Arrival, Books, Intake, Reason, Source, Totals};
 pub(crate) use sink::Dropped;
 use sink::{Disk, InputSummary, SinkError, Summary};
 use std::borrow::Cow;
 use std::io::{self, Write, stdout};
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -165,7 +166,7 @@ fn write_summary(path: &Path, json: &str) -> io::Result<()> {
     std::fs::write(path, json)
 }
 
-/// How many packets pass between two looks at the progress bar.
+/// How many packets pass at least between two looks at the progress bar.
 const LOOK_EVERY: u64 = 8192;
 
 /// A run under way.
@@ -320,6 +321,7 @@ impl<'a> Run<'a> {
     }
 
     /// Reads one input to its end, or to where it is damaged.
+    #[inline(never)]
     fn read(
         &mut self,
         input: &Origin<'_>,
@@ -327,27 +329,38 @@ impl<'a> Run<'a> {
         reader: &mut Reader,
         became: &mut Progressed,
     ) -> Result<(), Halted> {
+        let mut look_at = reader.packets() + LOOK_EVERY;
         loop {
             if streams && !reader.has_next() {
                 // The next packet may be long in coming.
                 self.workers.as_mut().map_or(Ok(()), Workers::flush)?;
             }
-            match reader.next_packet() {
-                Ok(Some(packet)) => self.take(input, &packet)?,
-                Ok(None) => break,
+            let given = reader.give_some(|packet| match self.take(input, packet) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(halted) => ControlFlow::Break(halted),
+            });
+            self.workers.as_mut().map_or(Ok(()), Workers::end_block)?;
+            match given {
+                Ok(ControlFlow::Continue(true)) => {}
+                Ok(ControlFlow::Continue(false)) => break,
+                Ok(ControlFlow::Break(halted)) => return Err(halted),
                 Err(error) => {
                     self.notes.problem(&error);
                     became.problem = Some(error.detail());
                     break;
                 }
             }
-            if (streams || reader.packets().is_multiple_of(LOOK_EVERY)) && self.stop.is_wanted() {
+            if !streams && reader.packets() < look_at {
+                continue;
+            }
+            if self.stop.is_wanted() {
                 let problem = format!("stopped by a signal after packet {}", reader.packets());
                 self.notes.problem(format_args!("{}: {problem}", input.name));
                 became.problem = Some(problem);
                 break;
             }
-            if reader.packets().is_multiple_of(LOOK_EVERY) {
+            if reader.packets() >= look_at {
+                look_at = reader.packets() + LOOK_EVERY;
                 if self.config.output.disk.as_ref().is_some_and(Disk::is_full) {
                     let problem =
                         format!("stopped after packet {}: the disk is full", reader.packets());
@@ -365,6 +378,21 @@ impl<'a> Run<'a> {
     /// Takes one packet through the filter and the intake to the workers.
     #[inline(always)]
     pub(crate) fn take(&mut self, input: &Origin<'_>, packet: &Packet<'_>) -> Result<(), Halted> {
+        if let (Some(workers), Some(link), None) = (&mut self.workers, packet.link, &self.filter)
+            && packet.has_time
+        {
+            let source = source(input, packet, packet.time.again());
+            if let Some(arrival) = self.intake.plain(source, &frame(packet, link)) {
+                self.clock = packet.time.again();
+                return workers.take(&arrival, packet.block);
+            }
+        }
+        self.take_any(input, &packet.again())
+    }
+
+    /// The same for one that is not plain, or is to be filtered, or has no time.
+    #[inline(never)]
+    fn take_any(&mut self, input: &Origin<'_>, packet: &Packet<'_>) -> Result<(), Halted> {
         let Some(link) = packet.link.filter(|link| link.is_known()) else {
             self.set_aside_unknown(input, packet);
             return Ok(());
@@ -372,14 +400,16 @@ impl<'a> Run<'a> {
         if self.filter.is_some() && !self.passes(input, packet, link) {
             return Ok(());
         }
-        let file = u32::try_from(input.number).unwrap_or(u32::MAX);
         if packet.has_time {
-            self.clock = packet.time.again();
+            self.clock = packet.time;
         }
-        let source = Source::new(self.clock.again(), packet.number, file);
-        let frame = Frame { link, bytes: packet.bytes, wire_len: packet.wire_len };
+        let source = source(input, packet, self.clock);
         let Some(workers) = &mut self.workers else { return Ok(()) };
-        self.intake.handle(source, &frame, |arrival| workers.take(arrival, packet.block))?;
+        if let Some(arrival) = self.intake.plain(source, &frame(packet, link)) {
+            return workers.take(&arrival, packet.block);
+        }
+        let take = |arrival: &Arrival<'_>| workers.take(arrival, packet.block);
+        self.intake.handle(source, &frame(packet, link), take)?;
         if self.notes.is_verbose()
             && let Some(dropped) = self.intake.take_dropped()
         {
@@ -458,4 +488,16 @@ impl<'a> Run<'a> {
             true => Status::Complete,
         })
     }
+}
+
+/// Where what a packet brings comes from.
+#[inline(always)]
+fn source(input: &Origin<'_>, packet: &Packet<'_>, time: Timestamp) -> Source {
+    Source::new(time, packet.number, u32::try_from(input.number).unwrap_or(u32::MAX))
+}
+
+/// What is to be decoded of a packet.
+#[inline(always)]
+fn frame<'a>(packet: &Packet<'a>, link: LinkType) -> Frame<'a> {
+    Frame { link, bytes: packet.bytes, wire_len: packet.wire_len }
 }

@@ -11,6 +11,7 @@ pub struct Batch<B> {
     buffer: Option<B>,
     copied: Vec<u8>,
     parcels: Vec<Parcel>,
+    most: usize,
 }
 
 /// More datagrams than this are not put in a batch. A block of a capture of usual packets has about as
@@ -23,7 +24,14 @@ const MOST_COPIED: usize = 256 << 10;
 
 impl<B> Default for Batch<B> {
     fn default() -> Self {
-        Self { buffer: None, copied: Vec::new(), parcels: Vec::with_capacity(MOST) }
+        Self::of(MOST)
+    }
+}
+
+impl<B> Batch<B> {
+    /// One of at most so many datagrams.
+    pub fn of(most: usize) -> Self {
+        Self { buffer: None, copied: Vec::new(), parcels: Vec::with_capacity(most), most }
     }
 }
 
@@ -36,7 +44,7 @@ impl<B: AsRef<[u8]>> Batch<B> {
     /// Is there no room for another one?
     #[inline]
     pub fn is_full(&self) -> bool {
-        self.parcels.len() >= MOST || self.copied.len() >= MOST_COPIED
+        self.parcels.len() >= self.most || self.copied.len() >= MOST_COPIED
     }
 
     /// The buffer that the datagrams' bytes stand in.
@@ -52,13 +60,13 @@ impl<B: AsRef<[u8]>> Batch<B> {
     }
 
     /// Puts a datagram in, whose bytes stand in the [buffer](Self::buffer) or are copied.
-    #[inline]
+    #[inline(always)]
     pub fn push(&mut self, arrival: &Arrival<'_>) {
         let within =
             self.buffer.as_ref().and_then(|buffer| Parcel::within(arrival, buffer.as_ref()));
         match within {
             Some(parcel) => self.parcels.push(parcel),
-            None => self.push_copy(arrival),
+            None => self.push_copy(&arrival.again()),
         }
     }
 
@@ -70,6 +78,12 @@ impl<B: AsRef<[u8]>> Batch<B> {
         self.parcels.push(parcel);
     }
 
+    /// Lets go of the datagrams, not of the buffer.
+    pub fn empty(&mut self) {
+        self.copied.clear();
+        self.parcels.clear();
+    }
+
     /// Lets go of everything.
     pub fn clear(&mut self) {
         self.buffer = None;
@@ -77,13 +91,32 @@ impl<B: AsRef<[u8]>> Batch<B> {
         self.parcels.clear();
     }
 
-    /// The datagrams, in the order in which they were put in.
+    /// The datagrams without their bytes, in the order in which they were put in.
     #[inline]
-    pub(crate) fn arrivals(&self) -> impl Iterator<Item = Arrival<'_>> {
+    pub(crate) fn parcels(&self) -> &[Parcel] {
+        &self.parcels
+    }
+
+    /// The bytes of those that stand in the buffer, and of the others.
+    #[inline]
+    pub(crate) fn buffers(&self) -> Buffers<'_> {
         let shared = self.buffer.as_ref().map_or(&[][..], AsRef::as_ref);
-        let buffer =
-            move |parcel: &Parcel| if parcel.is_copied() { &self.copied[..] } else { shared };
-        self.parcels.iter().map(move |parcel| parcel.open(buffer(parcel)))
+        Buffers { shared, copied: &self.copied }
+    }
+}
+
+/// Where the bytes of a batch's datagrams stand.
+#[derive(Clone, Copy)]
+pub(crate) struct Buffers<'a> {
+    shared: &'a [u8],
+    copied: &'a [u8],
+}
+
+impl<'a> Buffers<'a> {
+    /// The one that has those of a datagram.
+    #[inline(always)]
+    pub(crate) fn of(&self, parcel: &Parcel) -> &'a [u8] {
+        if parcel.is_copied() { self.copied } else { self.shared }
     }
 }
 
@@ -110,8 +143,10 @@ mod tests {
             while !batch.is_full() {
                 batch.push(&arrival(bytes));
             }
-            assert_eq!(batch.arrivals().count(), most);
-            assert!(batch.arrivals().all(|a| a.body.payload() == Payload::whole(bytes)));
+            assert_eq!(batch.parcels().len(), most);
+            let buffers = batch.buffers();
+            let payload = |parcel: &Parcel| parcel.body(buffers.of(parcel)).payload();
+            assert!(batch.parcels().iter().all(|parcel| payload(parcel) == Payload::whole(bytes)));
             batch.clear();
             assert!(batch.is_empty() && !batch.is_full() && batch.buffer().is_none());
         }

@@ -30,7 +30,10 @@ impl<H: Copy> Engine<H> {
         frame: &Frame<'_>,
         sink: &mut S,
     ) -> Result<(), S::Error> {
-        self.intake.handle(source, frame, |arrival| self.shards.handle(arrival, sink))
+        match self.intake.plain(source, frame) {
+            Some(arrival) => self.shards.handle(&arrival, sink),
+            None => self.intake.handle(source, frame, |arrival| self.shards.handle(arrival, sink)),
+        }
     }
 
     /// It is `now`: see [`Shard::handle_timeout`](crate::Shard::handle_timeout).

@@ -1,9 +1,10 @@
 //! What is known of one connection, whatever its transport.
 
+use crate::arrival::Label;
 use crate::connection::Connection;
 use crate::ledger::Ledger;
 use crate::varint::{Reader, Writer};
-use crate::{Arrival, Began, Ended, FlowKey, Report, Side, Source};
+use crate::{Began, Ended, FlowKey, Report, Side, Source};
 use std::time::Duration;
 use wire::Timestamp;
 
@@ -49,9 +50,9 @@ impl<H> Entry<H> {
 
     /// A packet belongs to it.
     #[inline]
-    pub(crate) fn note_packet(&mut self, arrival: &Arrival<'_>) {
-        self.last = arrival.source.again();
-        self.ledger.add_packets(arrival.from, arrival.frames);
+    pub(crate) fn note_packet(&mut self, label: &Label) {
+        self.last = label.source.again();
+        self.ledger.add_packets(label.from(), label.frames.into());
     }
 
     /// Is a packet of this time later than `idle` after all that came before? To be asked of each

@@ -4,6 +4,7 @@
 //! of all others are never copied.
 
 use crate::Arrival;
+use crate::arrival::Label;
 use crate::assembled::Assembled;
 use std::collections::VecDeque;
 use wire::{Body, Payload, Segment, TcpFlags};
@@ -50,7 +51,7 @@ impl Further {
         let (at, captured) = (self.bytes.len(), bytes.len());
         self.bytes.extend_from_slice(bytes);
         let body = with_payload(&arrival.body, Payload { bytes: &[], len: 0 });
-        let arrival = Arrival { body, ..*arrival };
+        let arrival = Arrival { body, label: arrival.label };
         self.waiting.push_back(Waiting { arrival, at, captured, len });
     }
 
@@ -68,7 +69,7 @@ impl Further {
     pub(crate) fn next(&mut self) -> Option<Arrival<'_>> {
         let Waiting { arrival, at, captured, len } = self.waiting.pop_front()?;
         let payload = Payload { bytes: &self.bytes[at..at + captured], len };
-        Some(Arrival { body: with_payload(&arrival.body, payload), ..arrival })
+        Some(Arrival { body: with_payload(&arrival.body, payload), label: arrival.label })
     }
 }
 
@@ -94,9 +95,9 @@ pub(crate) fn runs<'a>(
     let last = later.len() - 1;
     let later = later.into_iter().enumerate().map(|(n, (at, run))| {
         let body = later_body(&arrival.body, at, run, n == last);
-        Arrival { frames: 0, body, ..arrival }
+        Arrival { label: Label { frames: 0, ..arrival.label }, body }
     });
-    (Arrival { body, ..arrival }, later.collect())
+    (Arrival { body, label: arrival.label }, later.collect())
 }
 
 /// What carries the run that begins `at` bytes into the payload of `body`.
@@ -153,7 +154,7 @@ mod tests {
         further.keep(&arrival(segment(100, TcpFlags::FIN, Payload::whole(b"defg"))));
         let got = further.next().unwrap();
         assert_eq!(got.body, Body::Message(Payload { bytes: b"abc", len: 5 }));
-        assert_eq!((got.frames, got.serial), (3, 1));
+        assert_eq!((got.label.frames, got.label.serial), (3, 1));
         let got = further.next().unwrap();
         assert_eq!(got.body, segment(100, TcpFlags::FIN, Payload::whole(b"defg")));
         assert!(further.next().is_none());
@@ -184,7 +185,7 @@ mod tests {
         let run = |bytes: &'static str, len| Payload { bytes: bytes.as_bytes(), len };
         let without_fin = TcpFlags::SYN | TcpFlags::ACK;
         assert_eq!(first.body, segment(u32::MAX, without_fin, run("abcd", 8)));
-        let later: Vec<_> = later.iter().map(|run| (run.frames, run.body)).collect();
+        let later: Vec<_> = later.iter().map(|run| (run.label.frames, run.body)).collect();
         let [ij, mn] = [(8, TcpFlags(0), run("ij", 4)), (12, TcpFlags::FIN, run("mn", 2))];
         assert_eq!(later, [ij, mn].map(|(seq, flags, run)| (0, segment(seq, flags, run))));
     }

@@ -32,6 +32,15 @@ impl Intake {
         self.unpacker.accounts.books.count_set_aside(reason, 1);
     }
 
+    /// The datagram of a plain frame. `None` says nothing of any other, which was not taken in then:
+    /// [`Self::handle`] is for all.
+    #[inline(always)]
+    pub fn plain<'a>(&mut self, source: Source, frame: &Frame<'a>) -> Option<Arrival<'a>> {
+        let plain = wire::decode_plain(frame)?;
+        self.unpacker.accounts.books.count_read(1);
+        Some(self.unpacker.arrival(source, 1, &plain.datagram()))
+    }
+
     /// Decodes a frame. `take` is given what comes out of it, if anything, for the
     /// [shard](Arrival::shard) that each names.
     ///
@@ -40,7 +49,6 @@ impl Intake {
     ///
     /// # Errors
     /// Those of `take`; what comes after is left out.
-    #[inline(always)]
     pub fn handle<E>(
         &mut self,
         source: Source,
@@ -48,21 +56,6 @@ impl Intake {
         mut take: impl FnMut(&Arrival<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         self.unpacker.begin();
-        match wire::decode_plain(frame) {
-            Some(plain) => take(&self.unpacker.arrival(source, 1, &plain.datagram())),
-            // A copy: what is lent out stands in memory.
-            None => self.handle_any(source.again(), &Frame { ..*frame }, &mut take),
-        }
-    }
-
-    /// The same for a frame that is not plain.
-    #[inline(never)]
-    fn handle_any<E>(
-        &mut self,
-        source: Source,
-        frame: &Frame<'_>,
-        take: &mut impl FnMut(&Arrival<'_>) -> Result<(), E>,
-    ) -> Result<(), E> {
         let first = match wire::decode_within(frame, self.unpacker.max_headers) {
             Ok(Decoded::LinkFragment(fragment)) => self.handle_link_fragment(source, &fragment),
             decoded => self.unpacker.unpack(source, 1, decoded, None),
@@ -155,7 +148,7 @@ mod tests {
         let frame = Frame { link: LinkType::IEEE802_11, bytes, wire_len: bytes.len() as u32 };
         let mut frames: Vec<u64> = Vec::new();
         let all: Result<(), ()> = intake.handle(Source::default(), &frame, |arrival| {
-            frames.push(arrival.frames);
+            frames.push(arrival.label.frames.into());
             Ok(())
         });
         assert_eq!(all, Ok(()));

@@ -85,6 +85,17 @@ impl FlowKey {
         (Self(Kind::Wide(wide)), usize::from(swapped))
     }
 
+    /// The same, read number by number: see [`Label::again`](crate::arrival::Label::again).
+    #[inline(always)]
+    pub(crate) fn again(&self) -> Self {
+        match self.0 {
+            Kind::Narrow(Narrow { addrs: [a, b], ports: [c, d], protocol }) => {
+                Self(Kind::Narrow(Narrow { addrs: [a, b], ports: [c, d], protocol }))
+            }
+            Kind::Wide(wide) => Self(Kind::Wide(wide)),
+        }
+    }
+
     /// The IP protocol number.
     pub fn protocol(&self) -> u8 {
         match &self.0 {

@@ -1,21 +1,17 @@
 //! Datagrams on their way to a shard.
 
-use crate::{Arrival, FlowKey, Source};
+use crate::Arrival;
+use crate::arrival::Label;
 use wire::{Body, Payload, Segment, TcpFlags};
 
 /// An [`Arrival`] without its bytes: where they stand in a buffer that is handed over with it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Parcel {
-    key: FlowKey,
-    hash: u64,
-    source: Source,
-    serial: u64,
-    frames: u32,
+    pub(crate) label: Label,
     /// Where the payload begins, how much of it was captured, and how long it was.
     at: u32,
     captured: u32,
     len: u32,
-    from: u8,
     /// Its bytes are a copy's.
     copied: bool,
     header: Header,
@@ -30,13 +26,13 @@ enum Header {
 
 impl Parcel {
     /// The parcel of a datagram whose payload stands in `buffer`; `None` where it stands elsewhere.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn within(arrival: &Arrival<'_>, buffer: &[u8]) -> Option<Self> {
         let payload = arrival.body.payload().bytes;
+        let at = payload.as_ptr().addr().wrapping_sub(buffer.as_ptr().addr());
         if payload.is_empty() {
             return Some(Self::new(arrival, 0, false));
         }
-        let at = payload.as_ptr().addr().wrapping_sub(buffer.as_ptr().addr());
         let inside = buffer.len().checked_sub(at)? >= payload.len();
         let at = u32::try_from(at).ok().filter(|_| inside)?;
         Some(Self::new(arrival, at, false))
@@ -57,19 +53,8 @@ impl Parcel {
                 Header::Tcp { seq, ack, window, flags }
             }
         };
-        Self {
-            key: arrival.key,
-            hash: arrival.hash,
-            source: arrival.source,
-            serial: arrival.serial,
-            frames: u32::try_from(arrival.frames).unwrap_or(u32::MAX),
-            at,
-            captured: payload.captured(),
-            len: payload.len,
-            from: arrival.from as u8,
-            copied,
-            header,
-        }
+        let (captured, len) = (payload.captured(), payload.len);
+        Self { label: arrival.label.again(), at, captured, len, copied, header }
     }
 
     /// Do its bytes stand in the other buffer?
@@ -79,25 +64,22 @@ impl Parcel {
     }
 
     /// The datagram again. What is not in `buffer` was not captured.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn open<'a>(&self, buffer: &'a [u8]) -> Arrival<'a> {
+        Arrival { label: self.label, body: self.body(buffer) }
+    }
+
+    /// What it carries.
+    #[inline(always)]
+    pub(crate) fn body<'a>(&self, buffer: &'a [u8]) -> Body<'a> {
         let bytes = buffer.get(self.at as usize..).unwrap_or_default();
         let bytes = bytes.get(..self.captured as usize).unwrap_or_default();
         let payload = Payload { bytes, len: self.len };
-        let body = match self.header {
+        match self.header {
             Header::Message => Body::Message(payload),
             Header::Tcp { seq, ack, window, flags } => {
                 Body::Tcp(Segment { seq, ack, flags, window, payload })
             }
-        };
-        Arrival {
-            key: self.key,
-            hash: self.hash,
-            from: usize::from(self.from),
-            body,
-            source: self.source,
-            serial: self.serial,
-            frames: u64::from(self.frames),
         }
     }
 }
@@ -105,7 +87,7 @@ impl Parcel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Config, Intake};
+    use crate::{Config, Intake, Source};
     use wire::{Frame, LinkType, Timestamp};
 
     /// 10.0.0.1:1024 -> 10.0.0.2:23, raw IP, with this protocol and what follows the addresses.

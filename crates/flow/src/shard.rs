@@ -1,8 +1,10 @@
 //! A shard: some of the flow keys, and everything that is kept of their connections.
 
+use crate::arrival::Label;
 use crate::connection::Connection;
 use crate::entry::Entry;
 use crate::outlet::Outlet;
+use crate::parcel::Parcel;
 use crate::silence::timeout;
 use crate::slot::List;
 use crate::table::{Last, Live, Table, TcpView};
@@ -14,7 +16,7 @@ use crate::{
 };
 use std::borrow::Borrow;
 use std::collections::{BTreeSet, VecDeque};
-use wire::{Body, Payload, Segment, TcpFlags};
+use wire::{Body, Segment, TcpFlags};
 
 /// How many connections of a shard that are over stay awake for a while.
 const FRESH: usize = 4;
@@ -33,7 +35,13 @@ pub struct Opened(u64);
 /// What became of a segment on the short way.
 enum Taken {
     Done,
-    /// Nothing has changed: it is not next in this connection, or that was idle.
+    /// Nothing has changed.
+    Not(Found),
+}
+
+/// Why a segment could not go the short way.
+enum Found {
+    /// It is not next in this connection, or that was idle.
     IsNotNext(u32),
     /// Its connection is none of the recent ones.
     NoRecent,
@@ -104,18 +112,47 @@ impl<H: Copy> Shard<H> {
         arrival: &Arrival<'_>,
         sink: &mut S,
     ) -> Result<(), S::Error> {
-        if let Body::Tcp(segment) = &arrival.body
-            && tcp::is_bare_syn(segment)
-        {
-            self.table.fetch_key(&arrival.key);
+        self.note(&arrival.label);
+        let Body::Tcp(segment) = &arrival.body else { return self.handle_message(arrival, sink) };
+        match self.take_next(&arrival.label, segment, sink)? {
+            Taken::Done => Ok(()),
+            Taken::Not(other) => self.handle_segment(other, arrival, sink),
         }
-        self.books.count_assigned(arrival.frames);
+    }
+
+    /// The same for one of a batch. What stands there is read as it is needed: most of it is not.
+    #[inline(always)]
+    pub(crate) fn handle_parcel<S: Sink<Handle = H>>(
+        &mut self,
+        parcel: &Parcel,
+        buffer: &[u8],
+        sink: &mut S,
+    ) -> Result<(), S::Error> {
+        self.note(&parcel.label);
+        let Body::Tcp(segment) = parcel.body(buffer) else {
+            return self.handle_message(&parcel.open(buffer), sink);
+        };
+        match self.take_next(&parcel.label, &segment, sink)? {
+            Taken::Done => Ok(()),
+            Taken::Not(other) => self.handle_segment(other, &parcel.open(buffer), sink),
+        }
+    }
+
+    /// This one will be taken in soon: what that needs first is fetched.
+    #[inline(always)]
+    pub(crate) fn fetch(&self, parcel: &Parcel) {
+        let Body::Tcp(segment) = parcel.body(&[]) else { return };
+        match tcp::is_bare_syn(&segment) {
+            true => self.table.fetch_key(&parcel.label.key),
+            false => self.table.fetch_recent(parcel.label.hash),
+        }
+    }
+
+    #[inline(always)]
+    fn note(&mut self, label: &Label) {
+        self.books.count_assigned(label.frames.into());
         if self.table.is_crowded() {
             self.table.retire();
-        }
-        match &arrival.body {
-            Body::Tcp(segment) => self.handle_segment(arrival, segment, sink),
-            Body::Message(payload) => self.handle_message(arrival, *payload, sink),
         }
     }
 
@@ -155,36 +192,39 @@ impl<H: Copy> Shard<H> {
         open.newest_first.last().map(|&index| Opened(self.table.opened(index)))
     }
 
+    #[inline(never)]
     fn handle_message<S: Sink<Handle = H>>(
         &mut self,
         arrival: &Arrival<'_>,
-        payload: Payload<'_>,
         sink: &mut S,
     ) -> Result<(), S::Error> {
-        let known = self.table.newest_again(&arrival.key, arrival.hash);
+        let payload = arrival.body.payload();
+        let known = self.table.newest_again(&arrival.label.key, arrival.label.hash);
         let index = match self.unless_idle(known, arrival, sink)? {
             Some(index) => index,
-            None => self.open(known.is_none(), arrival, arrival.from, sink)?,
+            None => self.open(known.is_none(), arrival, arrival.label.from(), sink)?,
         };
         self.table.wake(index);
         self.table.touch(index, List::Active);
         let Some((entry, _)) = self.table.awake(index) else { return Ok(()) };
-        entry.note_packet(arrival);
-        let mut out = outlet(entry, &mut self.books, &mut self.totals, sink, arrival.source);
-        out.data(arrival.from, payload.bytes, arrival.source)?;
-        out.gap(arrival.from, u64::from(payload.missing()))
+        entry.note_packet(&arrival.label);
+        let mut out = outlet(entry, &mut self.books, &mut self.totals, sink, arrival.label.source);
+        out.data(arrival.label.from(), payload.bytes, arrival.label.source)?;
+        out.gap(arrival.label.from(), u64::from(payload.missing()))
     }
 
+    /// Takes in a segment that could not go the [short way](Self::take_next).
+    #[inline(never)]
     fn handle_segment<S: Sink<Handle = H>>(
         &mut self,
+        found: Found,
         arrival: &Arrival<'_>,
-        segment: &Segment<'_>,
         sink: &mut S,
     ) -> Result<(), S::Error> {
-        match self.take_next(arrival, segment, sink)? {
-            Taken::Done => Ok(()),
-            Taken::IsNotNext(index) => self.handle_with_care(Some(index), arrival, segment, sink),
-            Taken::NoRecent => self.handle_another(arrival, segment, sink),
+        let Body::Tcp(segment) = &arrival.body else { return Ok(()) };
+        match found {
+            Found::IsNotNext(index) => self.handle_with_care(Some(index), arrival, segment, sink),
+            Found::NoRecent => self.handle_another(arrival, segment, sink),
         }
     }
 
@@ -196,9 +236,9 @@ impl<H: Copy> Shard<H> {
         segment: &Segment<'_>,
         sink: &mut S,
     ) -> Result<(), S::Error> {
-        let newest = self.table.newest(&arrival.key);
-        if newest.is_some_and(|newest| self.table.note_alone(newest, arrival.hash))
-            && let Taken::Done = self.take_next(arrival, segment, sink)?
+        let newest = self.table.newest(&arrival.label.key);
+        if newest.is_some_and(|newest| self.table.note_alone(newest, arrival.label.hash))
+            && let Taken::Done = self.take_next(&arrival.label, segment, sink)?
         {
             return Ok(());
         }
@@ -219,7 +259,7 @@ impl<H: Copy> Shard<H> {
         }
         // A socket that talks to itself acknowledges its own bytes, not those of another end.
         let own;
-        let segment = if arrival.key.ends_are_equal() {
+        let segment = if arrival.label.key.ends_are_equal() {
             own = Segment { flags: TcpFlags(segment.flags.0 & !TcpFlags::ACK.0), ..*segment };
             &own
         } else {
@@ -239,7 +279,7 @@ impl<H: Copy> Shard<H> {
             self.learn_initiator(index, initiator(arrival, segment));
         }
         self.take_in(index, arrival, segment, join, sink)?;
-        self.hold_buffered(arrival.source, sink)
+        self.hold_buffered(arrival.label.source, sink)
     }
 
     /// Gives a segment to its connection on the short way that nearly all go: nothing is missing, and it
@@ -247,36 +287,38 @@ impl<H: Copy> Shard<H> {
     #[inline(always)]
     fn take_next<S: Sink<Handle = H>>(
         &mut self,
-        arrival: &Arrival<'_>,
+        label: &Label,
         segment: &Segment<'_>,
         sink: &mut S,
     ) -> Result<Taken, S::Error> {
-        let Some(live) = self.table.recent_alone(&arrival.key, arrival.hash) else {
-            return Ok(Taken::NoRecent);
+        let Some(live) = self.table.recent_alone(&label.key, label.hash) else {
+            return Ok(Taken::Not(Found::NoRecent));
         };
         let Live { entry, tcp, index } = live;
         let index = *index;
-        if !tcp.is_next(arrival.from, segment)
-            || self.config.timeouts.as_ref().is_some_and(|timeouts| {
-                entry.was_idle(arrival.source.time, timeouts.of(tcp.phase()))
-            })
+        if !tcp.is_next(label.from(), segment)
+            || self
+                .config
+                .timeouts
+                .as_ref()
+                .is_some_and(|timeouts| entry.was_idle(label.source.time, timeouts.of(tcp.phase())))
         {
-            return Ok(Taken::IsNotNext(index));
+            return Ok(Taken::Not(Found::IsNotNext(index)));
         }
-        entry.note_packet(arrival);
+        entry.note_packet(label);
         let was_settled = tcp.is_settled();
-        tcp.take_next(arrival.from, segment);
+        tcp.take_next(label.from(), segment);
         let over = tcp.is_settled();
         let bytes = segment.payload.bytes;
         if !bytes.is_empty() {
-            let offset = entry.ledger.add_chunk(arrival.from, bytes.len());
-            let side = entry.connection.side(arrival.from);
-            let chunk = Chunk { side, offset, bytes, source: arrival.source };
+            let offset = entry.ledger.add_chunk(label.from(), bytes.len());
+            let side = entry.connection.side(label.from());
+            let chunk = Chunk { side, offset, bytes, source: label.source };
             sink.data(entry.handle, &entry.connection, &chunk)?;
         }
         if segment.flags.has(TcpFlags::FIN) {
-            let side = entry.connection.side(arrival.from);
-            let end = End { side, flag: EndFlag::Fin, source: arrival.source };
+            let side = entry.connection.side(label.from());
+            let end = End { side, flag: EndFlag::Fin, source: label.source };
             sink.ended(entry.handle, &entry.connection, &end)?;
             if let Some(timeouts) = self.told_time() {
                 self.look_after(index, timeouts.closing);
@@ -299,22 +341,22 @@ impl<H: Copy> Shard<H> {
         segment: &Segment<'_>,
         sink: &mut S,
     ) -> Result<bool, S::Error> {
-        if newest.is_none() && tcp::is_bare_syn(segment) && !arrival.key.ends_are_equal() {
-            let index = self.open(true, arrival, arrival.from, sink)?;
+        if newest.is_none() && tcp::is_bare_syn(segment) && !arrival.label.key.ends_are_equal() {
+            let index = self.open(true, arrival, arrival.label.from(), sink)?;
             if let Some((entry, Some(tcp))) = self.table.awake(index) {
                 entry.initiator_known = true;
-                entry.note_packet(arrival);
-                tcp.take_syn(arrival.from, segment);
+                entry.note_packet(&arrival.label);
+                tcp.take_syn(arrival.label.from(), segment);
             }
             return Ok(true);
         }
         // Where time ends connections, it has to be asked first.
         if self.config.timeouts.is_none()
             && let Some(Live { entry, tcp, index }) =
-                self.table.recent_alone(&arrival.key, arrival.hash)
-            && tcp.take_syn_ack(arrival.from, segment)
+                self.table.recent_alone(&arrival.label.key, arrival.label.hash)
+            && tcp.take_syn_ack(arrival.label.from(), segment)
         {
-            entry.note_packet(arrival);
+            entry.note_packet(&arrival.label);
             let index = *index;
             self.table.touch(index, List::Active);
             return Ok(true);
@@ -332,11 +374,11 @@ impl<H: Copy> Shard<H> {
         sink: &mut S,
     ) -> Result<(), S::Error> {
         let Some((entry, Some(tcp))) = self.table.awake(index) else { return Ok(()) };
-        entry.note_packet(arrival);
+        entry.note_packet(&arrival.label);
         let limits = &self.config.limits;
         let step = Step {
             n: tcp.packets() + 1,
-            frames: arrival.frames,
+            frames: arrival.label.frames.into(),
             fin: segment.flags.has(TcpFlags::FIN),
             overlap: self.config.overlap,
             cap: limits.buffered_per_direction,
@@ -344,8 +386,8 @@ impl<H: Copy> Shard<H> {
         };
         let (was_settled, cost) = (tcp.is_settled(), tcp.cost());
         let phase = tcp.phase();
-        let mut out = outlet(entry, &mut self.books, &mut self.totals, sink, arrival.source);
-        tcp.handle(arrival.from, segment, join, &step, &mut out)?;
+        let mut out = outlet(entry, &mut self.books, &mut self.totals, sink, arrival.label.source);
+        tcp.handle(arrival.label.from(), segment, join, &step, &mut out)?;
         let (over, held) = (tcp.is_over(), tcp.cost());
         let closes = phase != Phase::Closing && tcp.phase() == Phase::Closing;
         if let Some(timeouts) = self.told_time().filter(|_| closes) {
@@ -432,20 +474,20 @@ impl<H: Copy> Shard<H> {
         // The others may sleep, and would have to be looked at each time.
         if let Some(tcp) = self.table.view(newest)
             && (self.table.older(newest).is_none()
-                || tcp::is_of_newest(tcp.borrow(), arrival.from, segment))
+                || tcp::is_of_newest(tcp.borrow(), arrival.label.from(), segment))
         {
-            return match tcp::route(&[tcp.borrow()], arrival.from, segment) {
+            return match tcp::route(&[tcp.borrow()], arrival.label.from(), segment) {
                 Route::Opens => (None, Join::Plain),
                 Route::Joins(_, join) => (Some(newest), join),
             };
         }
         let (indexes, views): (Vec<u32>, Vec<TcpView<'_>>) = self
             .table
-            .of_key(&arrival.key)
+            .of_key(&arrival.label.key)
             .filter_map(|index| Some((index, self.table.view(index)?)))
             .unzip();
         let states: Vec<&Tcp> = views.iter().map(Borrow::borrow).collect();
-        match tcp::route(&states, arrival.from, segment) {
+        match tcp::route(&states, arrival.label.from(), segment) {
             Route::Opens => (None, Join::Plain),
             Route::Joins(i, join) => (indexes.get(i).copied(), join),
         }
@@ -464,7 +506,7 @@ impl<H: Copy> Shard<H> {
         self.table.wake(index);
         let Some((entry, tcp)) = self.table.awake(index) else { return Ok(None) };
         let idle = timeout(timeouts, entry, tcp.as_deref());
-        if !entry.was_idle(arrival.source.time, idle) {
+        if !entry.was_idle(arrival.label.source.time, idle) {
             return Ok(known);
         }
         self.close(index, Ended::Idle, sink)?;
@@ -488,17 +530,18 @@ impl<H: Copy> Shard<H> {
         let per_key = self.config.limits.per_key.max(1);
         let oldest = match first {
             true => None,
-            false => self.table.of_key(&arrival.key).nth(per_key - 1),
+            false => self.table.of_key(&arrival.label.key).nth(per_key - 1),
         };
         if let Some(oldest) = oldest {
             self.close_for(Limit::PerKey, oldest, sink)?;
         }
-        let connection = Connection::new(arrival.key, initiator, arrival.source);
+        let connection = Connection::new(arrival.label.key, initiator, arrival.label.source);
         self.totals.connections[usize::from(connection.protocol())] += 1;
         let handle = sink.opened(&connection)?;
-        let index = self.table.insert(connection, arrival.hash, arrival.serial, handle, first);
+        let index =
+            self.table.insert(connection, arrival.label.hash, arrival.label.serial, handle, first);
         if self.config.timeouts.is_some() {
-            self.look_after_new(index, arrival);
+            self.look_after_new(index, &arrival.label);
         }
         Ok(index)
     }
@@ -616,7 +659,7 @@ impl<H: Copy> Shard<H> {
 /// the other end of a SYN-ACK's.
 fn initiator(arrival: &Arrival<'_>, segment: &Segment<'_>) -> usize {
     let answers = segment.flags.has(TcpFlags::SYN) && segment.flags.has(TcpFlags::ACK);
-    if arrival.key.ends_are_equal() { 0 } else { arrival.from ^ usize::from(answers) }
+    if arrival.label.key.ends_are_equal() { 0 } else { arrival.label.from() ^ usize::from(answers) }
 }
 
 /// The way out of a connection while the packet `now` is handled.

@@ -5,6 +5,9 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use wire::Timestamp;
 
+/// So many datagrams ahead, what one needs is fetched.
+const AHEAD: usize = 4;
+
 /// Every `of`-th of the shards, from the `part`-th on.
 ///
 /// All of them together hold a run's connections, whatever their number; a thread can have one of them
@@ -57,7 +60,20 @@ impl<H: Copy> Shards<H> {
         batch: &Batch<B>,
         sink: &mut S,
     ) -> Result<(), S::Error> {
-        batch.arrivals().try_for_each(|arrival| self.handle(&arrival, sink))
+        let (parcels, buffers) = (batch.parcels(), batch.buffers());
+        for (i, parcel) in parcels.iter().enumerate() {
+            if let Some(later) = parcels.get(i + AHEAD)
+                && let Some(shard) = self.shards.get(self.place(later.label.shard()))
+            {
+                shard.fetch(later);
+            }
+            let place = self.place(parcel.label.shard());
+            debug_assert!(place < self.shards.len(), "this shard is another thread's");
+            if let Some(shard) = self.shards.get_mut(place) {
+                shard.handle_parcel(parcel, buffers.of(parcel), sink)?;
+            }
+        }
+        Ok(())
     }
 
     /// It is `now`: see [`Shard::handle_timeout`].

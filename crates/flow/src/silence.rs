@@ -1,10 +1,11 @@
 //! What time does to the connections of a shard.
 
+use crate::arrival::Label;
 use crate::entry::Entry;
 use crate::shard::{Shard, outlet};
 use crate::tcp::Tcp;
 use crate::timeouts::Phase;
-use crate::{Arrival, Ended, Side, Sink, Timeouts};
+use crate::{Ended, Side, Sink, Timeouts};
 use std::time::Duration;
 use wire::{Timestamp, protocol};
 
@@ -49,14 +50,14 @@ impl<H: Copy> Shard<H> {
 
     /// A new connection is to be looked at when it was silent for too long.
     #[cold]
-    pub(crate) fn look_after_new(&mut self, index: u32, arrival: &Arrival<'_>) {
+    pub(crate) fn look_after_new(&mut self, index: u32, label: &Label) {
         let Some(timeouts) = self.told_time() else { return };
-        let wait = match arrival.key.protocol() {
+        let wait = match label.key.protocol() {
             // It may be established at once.
             protocol::TCP => timeouts.half_open.min(timeouts.established),
             other => timeouts.of_messages(other),
         };
-        self.timers.add(index, arrival.serial, arrival.source.time, wait);
+        self.timers.add(index, label.serial, label.source.time, wait);
     }
 
     /// A connection is to be looked at when it was silent for so long.

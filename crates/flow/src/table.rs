@@ -130,6 +130,13 @@ impl<H: Copy> Table<H> {
         self.keys.fetch(self.keys.hash(key));
     }
 
+    /// A segment of a connection whose key has this [fixed hash](FlowKey::fixed_hash) came: it will be asked for as a
+    /// [recent one](Self::recent_alone).
+    #[inline(always)]
+    pub(crate) fn fetch_recent(&self, hash: u64) {
+        self.tcps.fetch(self.recent_alone[place_of(hash)]);
+    }
+
     /// The connection at `index` will be closed soon, that at `later` after it.
     pub(crate) fn fetch(&self, index: u32, later: u32) {
         self.slots.fetch(later);
@@ -171,7 +178,7 @@ impl<H: Copy> Table<H> {
 
     /// The TCP connection of a key whose [fixed hash](FlowKey::fixed_hash) is `hash`, to change, if it is the
     /// only one, awake, and packets came for it lately.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn recent_alone(&mut self, key: &FlowKey, hash: u64) -> Option<&mut Live<H>> {
         let live = self.tcps.get_mut(self.recent_alone[place_of(hash)])?;
         live.entry.connection.has_key(key).then_some(live)

@@ -33,7 +33,29 @@ pub(crate) struct Record {
     pub(crate) offset: u64,
 }
 
+/// A record of the most usual kind, all of which stands in the window.
+pub(crate) struct AtHand<'a> {
+    pub(crate) link: Option<LinkType>,
+    pub(crate) interface: u32,
+    pub(crate) time: Timestamp,
+    pub(crate) has_time: bool,
+    pub(crate) wire_len: u32,
+    pub(crate) bytes: &'a [u8],
+    /// What stands behind it.
+    pub(crate) rest: &'a [u8],
+}
+
 impl Format {
+    /// The record at the beginning of `bytes`, if it is of the most usual kind and all there. `None` says nothing of
+    /// any other.
+    #[inline(always)]
+    pub(crate) fn at_hand<'a>(&mut self, bytes: &'a [u8]) -> Option<AtHand<'a>> {
+        match self {
+            Self::Pcap(format) => format.at_hand(bytes),
+            Self::Pcapng(format) => format.at_hand(bytes),
+        }
+    }
+
     /// Reads the file header.
     pub(crate) fn read_header(window: &mut Window) -> Result<Self, Reason> {
         let whole = window.need(4).map_err(Reason::Read)?;

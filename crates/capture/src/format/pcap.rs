@@ -1,6 +1,6 @@
 //! The pcap format (draft-ietf-opsawg-pcap): a file header of 24 bytes, then records.
 
-use super::{ByteOrder, Record, cut, header_cut};
+use super::{AtHand, ByteOrder, Record, cut, header_cut};
 use crate::error::{Fault, Reason};
 use crate::window::{MAX_RECORD, Window};
 use wire::{LinkType, Timestamp};
@@ -102,6 +102,28 @@ impl Pcap {
         record.wire_len = wire.max(captured);
         record.offset = offset;
         Ok(true)
+    }
+
+    /// The record at the beginning of `bytes`, if it is all there.
+    #[inline(always)]
+    pub(crate) fn at_hand<'a>(&self, bytes: &'a [u8]) -> Option<AtHand<'a>> {
+        let Variant { order, nanos, header } = self.variant;
+        let (numbers, _) = bytes.split_first_chunk::<16>()?;
+        let [secs, fraction, first, second] = order.u32s(numbers);
+        let (captured, wire) = self.lengths(first, second);
+        let (bytes, rest) = bytes.get(header..)?.split_at_checked(captured as usize)?;
+        if captured > MAX_RECORD {
+            return None;
+        }
+        Some(AtHand {
+            link: Some(self.link),
+            interface: 0,
+            time: time(secs, fraction, nanos),
+            has_time: true,
+            wire_len: wire.max(captured),
+            bytes,
+            rest,
+        })
     }
 
     /// The length of the record that `bytes` begin with, if its header is there.

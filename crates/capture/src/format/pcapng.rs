@@ -1,7 +1,7 @@
 //! The pcapng format (draft-ietf-opsawg-pcapng): blocks, each with its length before and after it.
 
 use super::interface::{Clock, Interface};
-use super::{ByteOrder, Record, cut, header_cut, no_capture};
+use super::{AtHand, ByteOrder, Record, cut, header_cut, no_capture};
 use crate::error::{Fault, Reason};
 use crate::window::{MAX_RECORD, Window};
 use wire::{LinkType, Timestamp};
@@ -99,6 +99,34 @@ impl Pcapng {
         record.wire_len = fields.wire.max(fields.captured);
         record.offset = offset;
         Ok(true)
+    }
+
+    /// The packet at the beginning of `bytes`, if it is all there, in an enhanced packet block as it should be.
+    #[inline(always)]
+    pub(crate) fn at_hand<'a>(&mut self, bytes: &'a [u8]) -> Option<AtHand<'a>> {
+        let head = Head { kind: self.order.u32_at(bytes, 0), length: self.order.u32_at(bytes, 4) };
+        if head.kind != ENHANCED || !(32..=MAX_RECORD).contains(&head.length) {
+            return None;
+        }
+        let (block, rest) = bytes.split_at_checked(head.length as usize)?;
+        let (block, trailer) = block.split_last_chunk::<4>()?;
+        let Fields { interface: number, ticks, captured, wire, data } = self.fields(head, block);
+        if self.order.u32(*trailer) != head.length || !head.length.is_multiple_of(4) {
+            return None;
+        }
+        let bytes = block.get(data..)?.get(..captured as usize)?;
+        let interface = self.interfaces.get(number as usize)?;
+        let time = interface.clock.time(ticks?);
+        self.time = Some(time);
+        Some(AtHand {
+            link: Some(interface.link),
+            interface: number,
+            time,
+            has_time: true,
+            wire_len: wire.max(captured),
+            bytes,
+            rest,
+        })
     }
 
     /// The length of the packet's block that `bytes` begin with, if its header is there. Behind a block

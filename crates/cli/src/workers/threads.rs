@@ -290,7 +290,7 @@ impl Threads {
         Ok(ways)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn take(&mut self, arrival: &Arrival<'_>, block: &Block) -> Result<(), Halted> {
         let number = arrival.shard() % self.batches.len();
         if !self.batches[number].buffer().is_some_and(|buffer| buffer.is(block)) {

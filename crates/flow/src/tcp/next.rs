@@ -12,7 +12,7 @@ const TELLING: u8 = TcpFlags::SYN.0 | TcpFlags::RST.0 | TcpFlags::ACK.0;
 
 impl Tcp {
     /// Is it such a segment? The connection must be the only one of its key.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_next(&self, from: usize, segment: &Segment<'_>) -> bool {
         if !self.in_order || segment.flags.0 & TELLING != TcpFlags::ACK.0 {
             return false;
@@ -36,7 +36,7 @@ impl Tcp {
 
     /// Takes in a segment that [is next](Self::is_next). Its bytes are next in their direction, and its FIN
     /// behind them: whoever calls this delivers them and tells of it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take_next(&mut self, from: usize, segment: &Segment<'_>) {
         let n = self.packets + 1;
         self.packets = n;
@@ -68,7 +68,7 @@ impl Stream {
     }
 
     /// An acknowledgement of nothing that was not delivered, but the FIN.
-    #[inline]
+    #[inline(always)]
     fn acknowledge_delivered(&mut self, ack: u32) {
         let ahead = ack.wrapping_sub(self.next as u32) as i32;
         let position = self.next.wrapping_add_signed(i64::from(ahead));
