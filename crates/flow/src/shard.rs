@@ -7,14 +7,13 @@ use crate::outlet::Outlet;
 use crate::parcel::Parcel;
 use crate::silence::timeout;
 use crate::slot::List;
-use crate::table::{Last, Live, Table, TcpView};
-use crate::tcp::{self, Join, Route, Step, Tcp};
+use crate::table::{Last, Live, Table};
+use crate::tcp::{self, Full, Join, Route, State, Step, Tcp};
 use crate::timeouts::{Phase, Timers};
 use crate::{
     Arrival, Began, Books, Chunk, Config, End, EndFlag, Ended, Limit, SHARDS, Side, Sink, Source,
     Totals,
 };
-use std::borrow::Borrow;
 use std::collections::{BTreeSet, VecDeque};
 use wire::{Body, Segment, TcpFlags};
 
@@ -374,6 +373,7 @@ impl<H: Copy> Shard<H> {
         sink: &mut S,
     ) -> Result<(), S::Error> {
         let Some((entry, Some(tcp))) = self.table.awake(index) else { return Ok(()) };
+        let tcp = tcp.in_full();
         entry.note_packet(&arrival.label);
         let limits = &self.config.limits;
         let step = Step {
@@ -409,9 +409,9 @@ impl<H: Copy> Shard<H> {
         let cost = tcp.cost();
         self.buffered = self.buffered - before + cost;
         self.spoken += u64::from(spoke);
-        let since = if spoke { self.spoken } else { tcp.holds_since };
+        let since = if spoke { self.spoken } else { tcp.holds_since() };
         let holds_since = if cost > 0 { since } else { 0 };
-        let held_since = std::mem::replace(&mut tcp.holds_since, holds_since);
+        let held_since = std::mem::replace(&mut tcp.in_full().holds_since, holds_since);
         if held_since != holds_since {
             let known = self.holders.remove(&(held_since, index));
             debug_assert_eq!(known, held_since > 0);
@@ -433,7 +433,7 @@ impl<H: Copy> Shard<H> {
             let mut out = outlet(entry, &mut self.books, &mut self.totals, sink, now);
             let (was_settled, before) = (tcp.is_settled(), tcp.cost());
             out.limit(Limit::Buffered);
-            if !tcp.relieve(&mut out)? {
+            if !tcp.in_full().relieve(&mut out)? {
                 break;
             }
             self.let_go(index, before, was_settled, sink)?;
@@ -450,7 +450,7 @@ impl<H: Copy> Shard<H> {
         sink: &mut S,
     ) -> Result<(), S::Error> {
         self.note_cost(index, before, false);
-        if self.table.awake_tcp(index).is_some_and(Tcp::is_settled) && !was_settled {
+        if self.table.awake_tcp(index).is_some_and(State::is_settled) && !was_settled {
             return self.rest(index, was_settled, sink);
         }
         self.table.sleep(index);
@@ -466,7 +466,7 @@ impl<H: Copy> Shard<H> {
     ) -> (Option<u32>, Join) {
         let Some(newest) = newest else { return (None, Join::Plain) };
         let careful = segment.flags.has(TcpFlags::SYN)
-            || self.table.awake_tcp(newest).is_none_or(Tcp::is_ending)
+            || self.table.awake_tcp(newest).is_none_or(State::is_ending)
             || self.table.older(newest).is_some();
         if !careful {
             return (Some(newest), Join::Plain);
@@ -474,19 +474,19 @@ impl<H: Copy> Shard<H> {
         // The others may sleep, and would have to be looked at each time.
         if let Some(tcp) = self.table.view(newest)
             && (self.table.older(newest).is_none()
-                || tcp::is_of_newest(tcp.borrow(), arrival.label.from(), segment))
+                || tcp::is_of_newest(&tcp, arrival.label.from(), segment))
         {
-            return match tcp::route(&[tcp.borrow()], arrival.label.from(), segment) {
+            return match tcp::route(&[&*tcp], arrival.label.from(), segment) {
                 Route::Opens => (None, Join::Plain),
                 Route::Joins(_, join) => (Some(newest), join),
             };
         }
-        let (indexes, views): (Vec<u32>, Vec<TcpView<'_>>) = self
+        let (indexes, views): (Vec<u32>, Vec<Full<'_>>) = self
             .table
             .of_key(&arrival.label.key)
             .filter_map(|index| Some((index, self.table.view(index)?)))
             .unzip();
-        let states: Vec<&Tcp> = views.iter().map(Borrow::borrow).collect();
+        let states: Vec<&Tcp> = views.iter().map(|tcp| &**tcp).collect();
         match tcp::route(&states, arrival.label.from(), segment) {
             Route::Opens => (None, Join::Plain),
             Route::Joins(i, join) => (indexes.get(i).copied(), join),
@@ -637,8 +637,8 @@ impl<H: Copy> Shard<H> {
             Last::Settled { syn_seen } => (began(syn_seen), Ended::Fin),
             Last::Tcp(tcp) => {
                 self.buffered -= tcp.cost();
-                if tcp.holds_since > 0 {
-                    self.holders.remove(&(tcp.holds_since, index));
+                if tcp.holds_since() > 0 {
+                    self.holders.remove(&(tcp.holds_since(), index));
                 }
                 let order = Side::BOTH.map(|side| entry.connection.index(side));
                 let now = entry.last;

@@ -1,13 +1,13 @@
 //! An ordinary TCP connection that is over, in 64 bytes of fixed shape.
 //!
 //! Most connections of most captures were opened by SYNs and closed by FINs, lost nothing, and had few packets.
-//! To put such a one down number by number as [`Entry`] and [`Tcp`] do, and to take it again, took more
+//! To put such a one down number by number as [`Entry`] and [`State`] do, and to take it again, took more
 //! instructions than half of its packets; this takes a tenth of them.
 
 use crate::connection::Connection;
 use crate::entry::Entry;
 use crate::ledger::{Ledger, ShortLedger};
-use crate::tcp::{ShortTcp, Tcp};
+use crate::tcp::{ShortTcp, State};
 use crate::{FlowKey, Source};
 use wire::Timestamp;
 
@@ -55,7 +55,7 @@ impl Nanos {
 
 impl Short {
     /// The connection in short, if it is so ordinary.
-    pub(crate) fn of<H>(entry: &Entry<H>, tcp: &Tcp) -> Option<Self> {
+    pub(crate) fn of<H>(entry: &Entry<H>, tcp: &State) -> Option<Self> {
         let (first, last) = (entry.connection.first(), entry.last);
         if !tcp.is_settled() || !entry.is_ordinary() || first.file() != last.file() {
             return None;
@@ -91,8 +91,8 @@ impl Short {
     }
 
     /// The TCP state.
-    pub(crate) fn tcp(&self) -> Tcp {
-        Tcp::from_short(&self.tcp, &self.ledger)
+    pub(crate) fn tcp(&self) -> State {
+        State::from_short(&self.tcp, &self.ledger)
     }
 
     /// The number of the frame that opened it.
@@ -113,8 +113,8 @@ mod tests {
     }
 
     /// The connection of a conversation of 300 and 20 000 bytes.
-    fn settled() -> Tcp {
-        Tcp::settled_of([300, 20_000])
+    fn settled() -> State {
+        State::settled_of([300, 20_000])
     }
 
     fn ledger() -> Ledger {

@@ -3,7 +3,7 @@
 use crate::arrival::Label;
 use crate::entry::Entry;
 use crate::shard::{Shard, outlet};
-use crate::tcp::Tcp;
+use crate::tcp::State;
 use crate::timeouts::Phase;
 use crate::{Ended, Side, Sink, Timeouts};
 use std::time::Duration;
@@ -116,7 +116,7 @@ impl<H: Copy> Shard<H> {
             let source = entry.last;
             let mut out = outlet(entry, &mut self.books, &mut self.totals, sink, source);
             let (was_settled, before) = (tcp.is_settled(), tcp.cost());
-            tcp.wait_no_more(order, &mut out)?;
+            tcp.in_full().wait_no_more(order, &mut out)?;
             self.let_go(index, before, was_settled, sink)?;
         }
         Ok(())
@@ -124,7 +124,7 @@ impl<H: Copy> Shard<H> {
 }
 
 /// After how long a silence a connection ends.
-pub(crate) fn timeout<H>(timeouts: &Timeouts, entry: &Entry<H>, tcp: Option<&Tcp>) -> Duration {
+pub(crate) fn timeout<H>(timeouts: &Timeouts, entry: &Entry<H>, tcp: Option<&State>) -> Duration {
     match tcp {
         Some(tcp) => timeouts.of(tcp.phase()),
         None => timeouts.of_messages(entry.connection.protocol()),

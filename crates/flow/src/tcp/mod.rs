@@ -12,17 +12,19 @@ mod data;
 mod ending;
 mod far;
 mod next;
-mod opening;
+mod orderly;
 mod position;
 mod release;
 mod route;
 mod short;
+mod state;
 mod stream;
 
-pub(crate) use opening::is_bare_syn;
+pub(crate) use orderly::is_bare_syn;
 use release::Occasion;
 pub(crate) use route::{Join, Route, is_of_newest, route};
 pub(crate) use short::ShortTcp;
+pub(crate) use state::{Full, State};
 use stream::Stream;
 
 use crate::outlet::Outlet;

@@ -83,7 +83,8 @@ mod tests {
     use super::*;
     use crate::ledger::Ledger;
     use crate::outlet::Outlet;
-    use crate::tcp::{Join, Route, Step, is_bare_syn, route};
+    use crate::tcp::orderly::Orderly;
+    use crate::tcp::{Join, Route, State, Step, is_bare_syn, route};
     use crate::{
         Books, Chunk, Connection, End, EndFlag, Endpoint, FlowKey, Overlap, Side, Sink, Source,
         Totals,
@@ -126,7 +127,7 @@ mod tests {
     struct Way {
         short: bool,
         taken: usize,
-        tcp: Tcp,
+        tcp: State,
         ledger: Ledger,
         connection: Connection,
         said: Recorder,
@@ -137,7 +138,7 @@ mod tests {
             let end = |last| Endpoint { addr: [10, 0, 0, last].into(), port: 9 };
             let connection =
                 Connection::new(FlowKey::new(6, end(1), end(2)).0, 0, Source::default());
-            let (tcp, ledger, said) = (Tcp::default(), Ledger::default(), Recorder::default());
+            let (tcp, ledger, said) = (State::default(), Ledger::default(), Recorder::default());
             Self { short, taken: 0, tcp, ledger, connection, said }
         }
 
@@ -160,7 +161,7 @@ mod tests {
                 return;
             }
             let fin = segment.flags.has(TcpFlags::FIN);
-            let n = self.tcp.packets() + 1;
+            let n = self.tcp.in_full().packets() + 1;
             let overlap = Overlap::First;
             let step = Step { n, frames: 1, fin, overlap, cap: 1 << 20, far_ahead: 8 };
             let (mut books, mut totals) = (Books::default(), Totals::default());
@@ -173,17 +174,20 @@ mod tests {
                 totals: &mut totals,
                 now: Source::default(),
             };
-            self.tcp.handle(from, segment, Join::Plain, &step, &mut out).expect("Infallible");
+            self.tcp
+                .in_full()
+                .handle(from, segment, Join::Plain, &step, &mut out)
+                .expect("Infallible");
         }
     }
 
     impl Way {
         fn take_opening(&mut self, from: usize, segment: &Segment<'_>) -> bool {
-            if self.tcp.packets() == 0 && is_bare_syn(segment) {
+            if self.tcp.to_full().packets() == 0 && is_bare_syn(segment) {
                 self.tcp.take_syn(from, segment);
                 return true;
             }
-            let joins = route(&[&self.tcp], from, segment);
+            let joins = route(&[&*self.tcp.to_full()], from, segment);
             let taken = self.tcp.take_syn_ack(from, segment);
             assert!(!taken || joins == Route::Joins(0, Join::Plain));
             taken
@@ -230,8 +234,16 @@ mod tests {
                 }
                 short.take(from, &segment);
                 long.take(from, &segment);
-                prop_assert_eq!(format!("{:?}", short.tcp), format!("{:?}", long.tcp), "segment {}", i);
+                prop_assert_eq!(format!("{:?}", *short.tcp.to_full()), format!("{:?}", *long.tcp.to_full()), "segment {}", i);
                 prop_assert_eq!(&short.said.0, &long.said.0);
+                // What is orderly is found to be so in full.
+                let found = Orderly::of(&long.tcp.to_full());
+                match &short.tcp {
+                    State::Orderly(orderly) => prop_assert_eq!(found.as_ref(), Some(orderly)),
+                    State::Full(tcp) => if let Some(orderly) = found {
+                        prop_assert_eq!(format!("{:?}", Tcp::from(&orderly)), format!("{tcp:?}"));
+                    }
+                }
                 prop_assert_eq!(format!("{:?}", short.ledger), format!("{:?}", long.ledger));
             }
             prop_assert_eq!(long.taken, 0);

@@ -151,6 +151,28 @@ impl Stream {
         }
     }
 
+    /// Is all the same but what is kept only while something is out of order?
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let of = |stream: &Self| {
+            let Self { reference, isn, base, next, seen, fin, last_packet, .. } = *stream;
+            let Self { syn_len, isn_inferred, delivered, spoke, .. } = *stream;
+            let flags = (isn_inferred, delivered, spoke);
+            (
+                reference,
+                isn,
+                base,
+                next,
+                seen,
+                fin,
+                stream.acks.known(),
+                last_packet,
+                syn_len,
+                flags,
+            )
+        };
+        of(self) == of(other)
+    }
+
     pub(super) fn cost(&self) -> usize {
         self.disorder.as_ref().map_or(0, |disorder| disorder.held.cost() + disorder.far.cost())
     }
