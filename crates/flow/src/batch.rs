@@ -145,7 +145,7 @@ mod tests {
             }
             assert_eq!(batch.parcels().len(), most);
             let buffers = batch.buffers();
-            let payload = |parcel: &Parcel| parcel.body(buffers.of(parcel)).payload();
+            let payload = |parcel: &Parcel| parcel.open(buffers.of(parcel)).body.payload();
             assert!(batch.parcels().iter().all(|parcel| payload(parcel) == Payload::whole(bytes)));
             batch.clear();
             assert!(batch.is_empty() && !batch.is_full() && batch.buffer().is_none());

@@ -100,9 +100,10 @@ impl Books {
         self.set_aside[reason as usize] += n;
     }
 
-    /// A packet that was assigned turned out to belong to none.
+    /// A packet that was assigned turned out to belong to none. Where others have counted that it was assigned,
+    /// these books balance with theirs alone.
     pub fn move_to_set_aside(&mut self, reason: Reason, n: u64) {
-        self.assigned = self.assigned.saturating_sub(n);
+        self.assigned = self.assigned.wrapping_sub(n);
         self.count_set_aside(reason, n);
     }
 
@@ -130,7 +131,7 @@ impl Books {
 impl AddAssign<&Books> for Books {
     fn add_assign(&mut self, other: &Books) {
         self.read += other.read;
-        self.assigned += other.assigned;
+        self.assigned = self.assigned.wrapping_add(other.assigned);
         for (mine, theirs) in self.set_aside.iter_mut().zip(other.set_aside) {
             *mine += theirs;
         }

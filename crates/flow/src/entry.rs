@@ -55,6 +55,13 @@ impl<H> Entry<H> {
         self.ledger.add_packets(label.from(), label.frames.into());
     }
 
+    /// A packet belongs to it that brings the next `len` bytes of its sender; where they stand in their stream.
+    #[inline(always)]
+    pub(crate) fn note_next(&mut self, label: &Label, len: usize) -> u64 {
+        self.last = label.source.again();
+        self.ledger.add_next(label.from(), label.frames, len)
+    }
+
     /// Is a packet of this time later than `idle` after all that came before? To be asked of each
     /// packet: it notes how far the times step back, so that the next one is not taken for late.
     ///

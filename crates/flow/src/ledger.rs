@@ -170,6 +170,29 @@ impl Few {
     }
 }
 
+impl Few {
+    /// Can anything of a usual size be added?
+    #[inline(always)]
+    fn has_room(&self, end: usize) -> bool {
+        (self.bytes[end] < 1 << 31) & (self.packets[end] < 1 << 15) & (self.chunks[end] < 1 << 15)
+    }
+
+    /// Adds packets and the chunk that they brought, if there is one. There [is room](Self::has_room).
+    #[inline(always)]
+    fn add_next(&mut self, end: usize, frames: u16, len: u32) -> u32 {
+        let offset = self.bytes[end];
+        self.packets[end] += frames;
+        if len > 0 {
+            self.bytes[end] = offset + len;
+            self.chunks[end] += 1;
+            // No more than there are chunks.
+            self.messages[end] += u16::from(self.speaker != Speaker::of(end));
+            self.speaker = Speaker::of(end);
+        }
+        offset
+    }
+}
+
 impl Ledger {
     /// Adds `n` to a counter of `end`.
     pub(crate) fn add(&mut self, end: usize, counter: Counter, n: u64) {
@@ -206,6 +229,26 @@ impl Ledger {
         stats.bytes += len as u64;
         stats.messages += u64::from(turn);
         offset
+    }
+
+    /// Packets from `end`, and a chunk of `len` bytes that they brought, if there are any; where it stands in its
+    /// stream. As [`Self::add_packets`] and [`Self::add_chunk`] do, in one step.
+    #[inline(always)]
+    pub(crate) fn add_next(&mut self, end: usize, frames: u32, len: usize) -> u64 {
+        if let Counts::Few(few) = &mut self.counts
+            && frames < 1 << 15
+            && len < 1 << 30
+            && few.has_room(end)
+        {
+            return few.add_next(end, frames as u16, len as u32).into();
+        }
+        self.add_next_of_many(end, frames, len)
+    }
+
+    #[cold]
+    fn add_next_of_many(&mut self, end: usize, frames: u32, len: usize) -> u64 {
+        self.add_packets(end, frames.into());
+        if len > 0 { self.add_chunk(end, len) } else { self.offset(end) }
     }
 
     /// Where the next byte of `end` stands in its stream.
@@ -370,10 +413,14 @@ mod tests {
     #[test]
     fn nothing_is_lost_where_few_become_many() {
         let mut ledger = Ledger::default();
+        let mut at_once = Ledger::default();
         for n in 0..70_000 {
             ledger.add_packets(n % 2, 3);
             ledger.add_chunk(n / 2 % 2, 100_000);
+            at_once.add_next(n % 2, 3, 0);
+            at_once.add_next(n / 2 % 2, 0, 100_000);
         }
+        assert_eq!([0, 1].map(|end| at_once.stats(end)), [0, 1].map(|end| ledger.stats(end)));
         ledger.take_packets(0, 5);
         let (a, b) = (ledger.stats(0), ledger.stats(1));
         assert_eq!((a.packets, b.packets), (105_000 - 5, 105_000));
@@ -396,9 +443,13 @@ mod tests {
                 Counter::BeforeStart, Counter::Late,
             ];
             let mut ledger = Ledger::default();
+            let mut stepwise = Ledger::default();
             for (end, len) in chunks {
-                ledger.add_packets(end, 3);
-                ledger.add_chunk(end, len);
+                let offset = stepwise.offset(end);
+                stepwise.add_packets(end, 3);
+                stepwise.add_chunk(end, len);
+                prop_assert_eq!(ledger.add_next(end, 3, len), offset);
+                prop_assert_eq!(format!("{ledger:?}"), format!("{stepwise:?}"));
             }
             for ((end, n), counter) in rare.into_iter().zip(ALL) {
                 ledger.add(end, counter, n);

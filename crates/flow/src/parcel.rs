@@ -2,26 +2,29 @@
 
 use crate::Arrival;
 use crate::arrival::Label;
+use crate::tcp::Head;
 use wire::{Body, Payload, Segment, TcpFlags};
 
 /// An [`Arrival`] without its bytes: where they stand in a buffer that is handed over with it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Parcel {
     pub(crate) label: Label,
-    /// Where the payload begins, how much of it was captured, and how long it was.
-    at: u32,
-    captured: u32,
-    len: u32,
+    /// Of a message, the length alone has a meaning.
+    pub(crate) head: Head,
+    window: u16,
+    kind: Kind,
     /// Its bytes are a copy's.
     copied: bool,
-    header: Header,
+    /// Where the payload begins, and how much of it was captured.
+    at: u32,
+    captured: u32,
 }
 
-/// What there is beside the payload.
-#[derive(Clone, Copy, Debug)]
-enum Header {
+/// What it carries.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
     Message,
-    Tcp { seq: u32, ack: u32, window: u16, flags: TcpFlags },
+    Tcp,
 }
 
 impl Parcel {
@@ -46,19 +49,25 @@ impl Parcel {
 
     #[inline(always)]
     fn new(arrival: &Arrival<'_>, at: u32, copied: bool) -> Self {
-        let payload = arrival.body.payload();
-        let header = match arrival.body {
-            Body::Message(_) => Header::Message,
-            Body::Tcp(Segment { seq, ack, flags, window, .. }) => {
-                Header::Tcp { seq, ack, window, flags }
+        let (label, captured) = (arrival.label.again(), arrival.body.payload().captured());
+        let (head, window, kind) = match &arrival.body {
+            Body::Tcp(segment) => (Head::of(segment), segment.window, Kind::Tcp),
+            Body::Message(payload) => {
+                let head =
+                    Head { seq: 0, ack: 0, flags: TcpFlags(0), cut: false, len: payload.len };
+                (head, 0, Kind::Message)
             }
         };
-        let (captured, len) = (payload.captured(), payload.len);
-        Self { label: arrival.label.again(), at, captured, len, copied, header }
+        Self { label, head, window, kind, copied, at, captured }
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_tcp(&self) -> bool {
+        self.kind == Kind::Tcp
     }
 
     /// Do its bytes stand in the other buffer?
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_copied(&self) -> bool {
         self.copied
     }
@@ -66,21 +75,20 @@ impl Parcel {
     /// The datagram again. What is not in `buffer` was not captured.
     #[inline(always)]
     pub(crate) fn open<'a>(&self, buffer: &'a [u8]) -> Arrival<'a> {
-        Arrival { label: self.label, body: self.body(buffer) }
+        let payload = Payload { bytes: self.bytes(buffer), len: self.head.len };
+        let Head { seq, ack, flags, .. } = self.head;
+        let body = match self.kind {
+            Kind::Message => Body::Message(payload),
+            Kind::Tcp => Body::Tcp(Segment { seq, ack, flags, window: self.window, payload }),
+        };
+        Arrival { label: self.label.again(), body }
     }
 
-    /// What it carries.
+    /// The bytes of its payload.
     #[inline(always)]
-    pub(crate) fn body<'a>(&self, buffer: &'a [u8]) -> Body<'a> {
+    pub(crate) fn bytes<'a>(&self, buffer: &'a [u8]) -> &'a [u8] {
         let bytes = buffer.get(self.at as usize..).unwrap_or_default();
-        let bytes = bytes.get(..self.captured as usize).unwrap_or_default();
-        let payload = Payload { bytes, len: self.len };
-        match self.header {
-            Header::Message => Body::Message(payload),
-            Header::Tcp { seq, ack, window, flags } => {
-                Body::Tcp(Segment { seq, ack, flags, window, payload })
-            }
-        }
+        bytes.get(..self.captured as usize).unwrap_or_default()
     }
 }
 

@@ -8,7 +8,7 @@ use crate::parcel::Parcel;
 use crate::silence::timeout;
 use crate::slot::List;
 use crate::table::{Last, Live, Table};
-use crate::tcp::{self, Full, Join, Route, State, Step, Tcp};
+use crate::tcp::{self, Full, Head, Join, Route, State, Step, Tcp};
 use crate::timeouts::{Phase, Timers};
 use crate::{
     Arrival, Began, Books, Chunk, Config, End, EndFlag, Ended, Limit, SHARDS, Side, Sink, Source,
@@ -105,17 +105,16 @@ impl<H: Copy> Shard<H> {
     ///
     /// # Errors
     /// The sink's own.
-    #[inline]
-    pub fn handle<S: Sink<Handle = H>>(
+    pub(crate) fn handle<S: Sink<Handle = H>>(
         &mut self,
         arrival: &Arrival<'_>,
         sink: &mut S,
     ) -> Result<(), S::Error> {
-        self.note(&arrival.label);
         let Body::Tcp(segment) = &arrival.body else { return self.handle_message(arrival, sink) };
-        match self.take_next(&arrival.label, segment, sink)? {
+        let bytes = segment.payload.bytes;
+        match self.take_next(&arrival.label, &Head::of(segment), || bytes, sink)? {
             Taken::Done => Ok(()),
-            Taken::Not(other) => self.handle_segment(other, arrival, sink),
+            Taken::Not(found) => self.handle_segment(found, arrival, sink),
         }
     }
 
@@ -127,31 +126,21 @@ impl<H: Copy> Shard<H> {
         buffer: &[u8],
         sink: &mut S,
     ) -> Result<(), S::Error> {
-        self.note(&parcel.label);
-        let Body::Tcp(segment) = parcel.body(buffer) else {
+        if !parcel.is_tcp() {
             return self.handle_message(&parcel.open(buffer), sink);
-        };
-        match self.take_next(&parcel.label, &segment, sink)? {
+        }
+        match self.take_next(&parcel.label, &parcel.head, || parcel.bytes(buffer), sink)? {
             Taken::Done => Ok(()),
-            Taken::Not(other) => self.handle_segment(other, &parcel.open(buffer), sink),
+            Taken::Not(found) => self.handle_segment(found, &parcel.open(buffer), sink),
         }
     }
 
     /// This one will be taken in soon: what that needs first is fetched.
     #[inline(always)]
     pub(crate) fn fetch(&self, parcel: &Parcel) {
-        let Body::Tcp(segment) = parcel.body(&[]) else { return };
-        match tcp::is_bare_syn(&segment) {
-            true => self.table.fetch_key(&parcel.label.key),
-            false => self.table.fetch_recent(parcel.label.hash),
-        }
-    }
-
-    #[inline(always)]
-    fn note(&mut self, label: &Label) {
-        self.books.count_assigned(label.frames.into());
-        if self.table.is_crowded() {
-            self.table.retire();
+        match parcel.is_tcp() && !parcel.head.is_bare_syn() {
+            true => self.table.fetch_recent(parcel.label.hash),
+            false => self.table.fetch_key(&parcel.label.key),
         }
     }
 
@@ -191,12 +180,22 @@ impl<H: Copy> Shard<H> {
         open.newest_first.last().map(|&index| Opened(self.table.opened(index)))
     }
 
+    /// One that spoke longest ago sleeps, if more are active than may be. To be called before any may be opened or
+    /// woken up.
+    #[inline]
+    fn retire(&mut self) {
+        if self.table.is_crowded() {
+            self.table.retire();
+        }
+    }
+
     #[inline(never)]
     fn handle_message<S: Sink<Handle = H>>(
         &mut self,
         arrival: &Arrival<'_>,
         sink: &mut S,
     ) -> Result<(), S::Error> {
+        self.retire();
         let payload = arrival.body.payload();
         let known = self.table.newest_again(&arrival.label.key, arrival.label.hash);
         let index = match self.unless_idle(known, arrival, sink)? {
@@ -221,6 +220,7 @@ impl<H: Copy> Shard<H> {
         sink: &mut S,
     ) -> Result<(), S::Error> {
         let Body::Tcp(segment) = &arrival.body else { return Ok(()) };
+        self.retire();
         match found {
             Found::IsNotNext(index) => self.handle_with_care(Some(index), arrival, segment, sink),
             Found::NoRecent => self.handle_another(arrival, segment, sink),
@@ -237,7 +237,9 @@ impl<H: Copy> Shard<H> {
     ) -> Result<(), S::Error> {
         let newest = self.table.newest(&arrival.label.key);
         if newest.is_some_and(|newest| self.table.note_alone(newest, arrival.label.hash))
-            && let Taken::Done = self.take_next(&arrival.label, segment, sink)?
+            && let bytes = segment.payload.bytes
+            && let Taken::Done =
+                self.take_next(&arrival.label, &Head::of(segment), || bytes, sink)?
         {
             return Ok(());
         }
@@ -282,20 +284,21 @@ impl<H: Copy> Shard<H> {
     }
 
     /// Gives a segment to its connection on the short way that nearly all go: nothing is missing, and it
-    /// is next.
+    /// is next. `bytes` gives what it carries.
     #[inline(always)]
-    fn take_next<S: Sink<Handle = H>>(
+    fn take_next<'b, S: Sink<Handle = H>>(
         &mut self,
         label: &Label,
-        segment: &Segment<'_>,
+        head: &Head,
+        bytes: impl FnOnce() -> &'b [u8],
         sink: &mut S,
     ) -> Result<Taken, S::Error> {
         let Some(live) = self.table.recent_alone(&label.key, label.hash) else {
             return Ok(Taken::Not(Found::NoRecent));
         };
         let Live { entry, tcp, index } = live;
-        let index = *index;
-        if !tcp.is_next(label.from(), segment)
+        let (index, from) = (*index, label.from());
+        if !tcp.is_next(from, head)
             || self
                 .config
                 .timeouts
@@ -304,20 +307,18 @@ impl<H: Copy> Shard<H> {
         {
             return Ok(Taken::Not(Found::IsNotNext(index)));
         }
-        entry.note_packet(label);
         let was_settled = tcp.is_settled();
-        tcp.take_next(label.from(), segment);
+        tcp.take_next(from, head);
         let over = tcp.is_settled();
-        let bytes = segment.payload.bytes;
-        if !bytes.is_empty() {
-            let offset = entry.ledger.add_chunk(label.from(), bytes.len());
-            let side = entry.connection.side(label.from());
-            let chunk = Chunk { side, offset, bytes, source: label.source };
+        let offset = entry.note_next(label, head.len as usize);
+        if head.len > 0 {
+            let side = entry.connection.side(from);
+            let chunk = Chunk { side, offset, bytes: bytes(), source: label.source.again() };
             sink.data(entry.handle, &entry.connection, &chunk)?;
         }
-        if segment.flags.has(TcpFlags::FIN) {
-            let side = entry.connection.side(label.from());
-            let end = End { side, flag: EndFlag::Fin, source: label.source };
+        if head.flags.has(TcpFlags::FIN) {
+            let side = entry.connection.side(from);
+            let end = End { side, flag: EndFlag::Fin, source: label.source.again() };
             sink.ended(entry.handle, &entry.connection, &end)?;
             if let Some(timeouts) = self.told_time() {
                 self.look_after(index, timeouts.closing);
@@ -340,12 +341,15 @@ impl<H: Copy> Shard<H> {
         segment: &Segment<'_>,
         sink: &mut S,
     ) -> Result<bool, S::Error> {
-        if newest.is_none() && tcp::is_bare_syn(segment) && !arrival.label.key.ends_are_equal() {
+        if newest.is_none()
+            && Head::of(segment).is_bare_syn()
+            && !arrival.label.key.ends_are_equal()
+        {
             let index = self.open(true, arrival, arrival.label.from(), sink)?;
             if let Some((entry, Some(tcp))) = self.table.awake(index) {
                 entry.initiator_known = true;
                 entry.note_packet(&arrival.label);
-                tcp.take_syn(arrival.label.from(), segment);
+                tcp.take_syn(arrival.label.from(), &Head::of(segment));
             }
             return Ok(true);
         }
@@ -353,7 +357,7 @@ impl<H: Copy> Shard<H> {
         if self.config.timeouts.is_none()
             && let Some(Live { entry, tcp, index }) =
                 self.table.recent_alone(&arrival.label.key, arrival.label.hash)
-            && tcp.take_syn_ack(arrival.label.from(), segment)
+            && tcp.take_syn_ack(arrival.label.from(), &Head::of(segment))
         {
             entry.note_packet(&arrival.label);
             let index = *index;

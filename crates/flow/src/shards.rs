@@ -1,5 +1,6 @@
 //! Several shards: all of a run's, or those of one worker.
 
+use crate::arrival::Label;
 use crate::{Arrival, Batch, Books, Census, Config, Opened, SHARDS, Shard, Sink, Totals};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -15,8 +16,10 @@ const AHEAD: usize = 4;
 #[derive(Debug)]
 pub struct Shards<H> {
     shards: Vec<Shard<H>>,
-    part: usize,
-    of: usize,
+    /// Where each of all shards is among these; beyond them, if it is another thread's.
+    places: [u8; SHARDS],
+    /// Packets that came here.
+    assigned: u64,
 }
 
 impl<H: Copy> Shards<H> {
@@ -29,7 +32,8 @@ impl<H: Copy> Shards<H> {
     pub fn part(config: Config, part: usize, of: usize) -> Self {
         let of = of.max(1);
         let shards = (part..SHARDS).step_by(of).map(|_| Shard::new(config)).collect();
-        Self { shards, part, of }
+        let place = |number: usize| if number % of == part { (number / of) as u8 } else { u8::MAX };
+        Self { shards, places: std::array::from_fn(place), assigned: 0 }
     }
 
     /// Takes in a datagram, whose shard must be one of these: others are not touched.
@@ -42,9 +46,8 @@ impl<H: Copy> Shards<H> {
         arrival: &Arrival<'_>,
         sink: &mut S,
     ) -> Result<(), S::Error> {
-        let number = arrival.shard();
-        debug_assert_eq!(number % self.of, self.part, "this shard is another thread's");
-        let place = self.place(number);
+        self.assigned += u64::from(arrival.label.frames);
+        let place = self.place(&arrival.label);
         match self.shards.get_mut(place) {
             Some(shard) => shard.handle(arrival, sink),
             None => Ok(()),
@@ -63,12 +66,12 @@ impl<H: Copy> Shards<H> {
         let (parcels, buffers) = (batch.parcels(), batch.buffers());
         for (i, parcel) in parcels.iter().enumerate() {
             if let Some(later) = parcels.get(i + AHEAD)
-                && let Some(shard) = self.shards.get(self.place(later.label.shard()))
+                && let Some(shard) = self.shards.get(self.place(&later.label))
             {
                 shard.fetch(later);
             }
-            let place = self.place(parcel.label.shard());
-            debug_assert!(place < self.shards.len(), "this shard is another thread's");
+            self.assigned += u64::from(parcel.label.frames);
+            let place = self.place(&parcel.label);
             if let Some(shard) = self.shards.get_mut(place) {
                 shard.handle_parcel(parcel, buffers.of(parcel), sink)?;
             }
@@ -88,10 +91,12 @@ impl<H: Copy> Shards<H> {
         self.shards.iter_mut().try_for_each(|shard| shard.handle_timeout(now, sink))
     }
 
-    /// Where a shard is among these.
-    #[inline]
-    fn place(&self, number: usize) -> usize {
-        if self.of == 1 { number } else { number / self.of }
+    /// Where the shard of a datagram is among these.
+    #[inline(always)]
+    fn place(&self, label: &Label) -> usize {
+        let place = usize::from(self.places[label.shard()]);
+        debug_assert!(place < self.shards.len(), "this shard is another thread's");
+        place
     }
 
     /// The input has ended: closes all connections, in the order of their first packets.
@@ -127,6 +132,7 @@ impl<H: Copy> Shards<H> {
 
     /// Adds what became of the packets that came here, and the sums over the connections.
     pub fn add_to(&self, books: &mut Books, totals: &mut Totals) {
+        books.count_assigned(self.assigned);
         for shard in &self.shards {
             *books += shard.books();
             *totals += shard.totals();

@@ -18,6 +18,8 @@ use crate::slot::{List, Place, Slot};
 use crate::tcp::{Full, State, Tcp};
 use crate::varint::{Reader, Writer};
 use crate::{FlowKey, SHARDS};
+use prefetch_index::prefetch_index;
+use std::slice;
 use wire::protocol;
 
 /// How many connections are found without a look into the table of keys: as many as speak at the same
@@ -118,7 +120,13 @@ impl<H: Copy> Table<H> {
     /// [recent one](Self::recent_alone).
     #[inline(always)]
     pub(crate) fn fetch_recent(&self, hash: u64) {
-        self.tcps.fetch(self.recent_alone[place_of(hash)]);
+        let number = self.recent_alone[place_of(hash)];
+        self.tcps.fetch(number);
+        if let Some(live) = self.tcps.get(number) {
+            // The others of its lines.
+            prefetch_index(slice::from_ref(&live.entry.ledger), 0);
+            prefetch_index(slice::from_ref(&live.entry.last), 0);
+        }
     }
 
     /// The connection at `index` will be closed soon, that at `later` after it.

@@ -20,7 +20,6 @@ mod short;
 mod state;
 mod stream;
 
-pub(crate) use orderly::is_bare_syn;
 use release::Occasion;
 pub(crate) use route::{Join, Route, is_of_newest, route};
 pub(crate) use short::ShortTcp;
@@ -55,6 +54,33 @@ const FAR_AHEAD: u64 = 64 << 20;
 /// What a direction that holds anything costs beside its pieces, in bytes: what it keeps only then, the map's
 /// first node, which has room for eleven, and its connection's being awake.
 const HOLDING: usize = 1 << 10;
+
+/// What a segment says, beside its bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Head {
+    pub(crate) seq: u32,
+    pub(crate) ack: u32,
+    /// How many bytes it has, or had on the wire.
+    pub(crate) len: u32,
+    pub(crate) flags: TcpFlags,
+    /// Did the snap length cut some off?
+    pub(crate) cut: bool,
+}
+
+impl Head {
+    #[inline(always)]
+    pub(crate) fn of(segment: &Segment<'_>) -> Self {
+        let Segment { seq, ack, flags, payload, .. } = *segment;
+        Self { seq, ack, len: payload.len, flags, cut: payload.missing() > 0 }
+    }
+
+    /// Is it a SYN that brings nothing and answers nothing?
+    #[inline(always)]
+    pub(crate) fn is_bare_syn(&self) -> bool {
+        const TELLING: u8 = TcpFlags::SYN.0 | TcpFlags::ACK.0 | TcpFlags::FIN.0 | TcpFlags::RST.0;
+        self.flags.0 & TELLING == TcpFlags::SYN.0 && self.len == 0
+    }
+}
 
 /// What every step of a packet needs to know.
 #[derive(Clone, Copy, Debug)]

@@ -2,10 +2,10 @@
 //!
 //! It does what [`Tcp::handle`] does with such a segment, in 60 instructions instead of 400.
 
-use super::Tcp;
 use super::position::Mark;
 use super::stream::Stream;
-use wire::{Segment, TcpFlags};
+use super::{Head, Tcp};
+use wire::TcpFlags;
 
 /// Flags that open or break off a connection, and the one without which nothing is acknowledged.
 const TELLING: u8 = TcpFlags::SYN.0 | TcpFlags::RST.0 | TcpFlags::ACK.0;
@@ -13,18 +13,18 @@ const TELLING: u8 = TcpFlags::SYN.0 | TcpFlags::RST.0 | TcpFlags::ACK.0;
 impl Tcp {
     /// Is it such a segment? The connection must be the only one of its key.
     #[inline(always)]
-    pub(crate) fn is_next(&self, from: usize, segment: &Segment<'_>) -> bool {
-        if !self.in_order || segment.flags.0 & TELLING != TcpFlags::ACK.0 {
+    pub(crate) fn is_next(&self, from: usize, head: &Head) -> bool {
+        if !self.in_order || head.flags.0 & TELLING != TcpFlags::ACK.0 {
             return false;
         }
         let (me, peer) = (&self.streams[from & 1], &self.streams[1 - (from & 1)]);
         // How far the acknowledgement is beyond what was delivered: at most that of the FIN.
-        let ahead = segment.ack.wrapping_sub(peer.next as u32) as i32;
-        let alone = segment.payload.len == 0 && !segment.flags.has(TcpFlags::FIN);
+        let ahead = head.ack.wrapping_sub(peer.next as u32) as i32;
+        let alone = head.len == 0 && !head.flags.has(TcpFlags::FIN);
         // No branch asks whether there is data, or which of this holds: it all does, nearly always.
-        (segment.payload.missing() == 0)
+        !head.cut
             & (ahead <= i32::from(peer.fin().is_some()))
-            & (alone | ((segment.seq == me.next as u32) & me.fin().is_none()))
+            & (alone | ((head.seq == me.next as u32) & me.fin().is_none()))
     }
 
     /// Notes whether segments can be [next](Self::is_next): neither end has reset the connection, and in both
@@ -37,19 +37,19 @@ impl Tcp {
     /// Takes in a segment that [is next](Self::is_next). Its bytes are next in their direction, and its FIN
     /// behind them: whoever calls this delivers them and tells of it.
     #[inline(always)]
-    pub(crate) fn take_next(&mut self, from: usize, segment: &Segment<'_>) {
+    pub(crate) fn take_next(&mut self, from: usize, head: &Head) {
         let n = self.packets + 1;
         self.packets = n;
         // One end after the other: a choice between two would be a branch that is hard to foresee.
-        self.streams[1 - (from & 1)].acknowledge_delivered(segment.ack);
+        self.streams[1 - (from & 1)].acknowledge_delivered(head.ack);
         let me = &mut self.streams[from & 1];
         me.spoke = true;
         me.last_packet = n;
-        let brings = segment.payload.len > 0;
-        me.next += u64::from(segment.payload.len);
+        let brings = head.len > 0;
+        me.next += u64::from(head.len);
         me.seen = Mark::at(if brings { me.next } else { me.seen.or_zero() });
         me.delivered |= brings;
-        if segment.flags.has(TcpFlags::FIN) {
+        if head.flags.has(TcpFlags::FIN) {
             me.fin = Mark::at(me.next);
             let peer = &self.streams[1 - (from & 1)];
             self.settled = peer.fin() == Some(peer.next);
@@ -84,14 +84,14 @@ mod tests {
     use crate::ledger::Ledger;
     use crate::outlet::Outlet;
     use crate::tcp::orderly::Orderly;
-    use crate::tcp::{Join, Route, State, Step, is_bare_syn, route};
+    use crate::tcp::{Join, Route, State, Step, route};
     use crate::{
         Books, Chunk, Connection, End, EndFlag, Endpoint, FlowKey, Overlap, Side, Sink, Source,
         Totals,
     };
     use proptest::prelude::*;
     use std::convert::Infallible;
-    use wire::Payload;
+    use wire::{Payload, Segment};
 
     /// What came out.
     #[derive(PartialEq, Eq, Debug)]
@@ -147,9 +147,10 @@ mod tests {
                 self.taken += 1;
                 return;
             }
-            if self.short && self.tcp.is_next(from, segment) {
+            let head = Head::of(segment);
+            if self.short && self.tcp.is_next(from, &head) {
                 self.taken += 1;
-                self.tcp.take_next(from, segment);
+                self.tcp.take_next(from, &head);
                 let (side, bytes) = (self.connection.side(from), segment.payload.bytes);
                 if !bytes.is_empty() {
                     let offset = self.ledger.add_chunk(from, bytes.len());
@@ -183,12 +184,13 @@ mod tests {
 
     impl Way {
         fn take_opening(&mut self, from: usize, segment: &Segment<'_>) -> bool {
-            if self.tcp.to_full().packets() == 0 && is_bare_syn(segment) {
-                self.tcp.take_syn(from, segment);
+            let head = Head::of(segment);
+            if self.tcp.to_full().packets() == 0 && head.is_bare_syn() {
+                self.tcp.take_syn(from, &head);
                 return true;
             }
             let joins = route(&[&*self.tcp.to_full()], from, segment);
-            let taken = self.tcp.take_syn_ack(from, segment);
+            let taken = self.tcp.take_syn_ack(from, &head);
             assert!(!taken || joins == Route::Joins(0, Join::Plain));
             taken
         }

@@ -4,35 +4,33 @@
 //! it stands in one cache line, and each segment takes a few dozen instructions instead of 400. What does not go as
 //! it should is left to [`Tcp`], whose state is the one that [stands here](Tcp::from) told in full.
 
-use super::Tcp;
 use super::acks::{Acks, Known};
 use super::position::{self, Mark};
 use super::stream::Stream;
-use wire::{Segment, TcpFlags};
+use super::{Head, Tcp};
+use wire::TcpFlags;
 
 const SYN: u8 = TcpFlags::SYN.0;
 const ACK: u8 = TcpFlags::ACK.0;
 const FIN: u8 = TcpFlags::FIN.0;
 const RST: u8 = TcpFlags::RST.0;
 
+/// The FINs of both ends.
+const BOTH: u8 = 3;
+
 /// A direction of so many bytes is not orderly any more: its numbers are not told apart so easily.
 const MOST: u32 = 1 << 31;
 
-/// Is it a SYN that brings nothing and answers nothing?
-#[inline(always)]
-pub(crate) fn is_bare_syn(segment: &Segment<'_>) -> bool {
-    segment.flags.0 & (SYN | ACK | FIN | RST) == SYN && segment.payload.len == 0
-}
-
-/// Such a connection, from before its first segment.
+/// Such a connection, from before its first head.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Orderly {
     ends: [End; 2],
     packets: u32,
     /// Which ends sent the SYN without ACK.
     plain_syn: [bool; 2],
-    /// Which ends sent a FIN.
-    fin: [bool; 2],
+    /// Which ends sent a FIN, a bit each. (As two bytes, which are written one by one and read together, they were
+    /// waited for.)
+    fins: u8,
     /// Was the SYN answered? From then on, it may go on.
     answered: bool,
 }
@@ -68,19 +66,26 @@ impl End {
     /// foresee for a processor as for anybody else.
     #[inline(always)]
     fn note_acked(&mut self, ack: u32) {
-        let (again, higher) = (self.acked == ack, self.acked < ack);
-        let below = if again { self.second } else { self.second.max(ack) };
-        let once_more = self.count.saturating_add(u32::from(again));
-        self.second = if higher { self.acked } else { below };
-        self.count = if higher { 1 } else { once_more };
-        self.acked = self.acked.max(ack);
+        let &mut Self { acked, count, second, .. } = self;
+        let (higher, again) = (if_so(acked < ack), if_so(acked == ack));
+        // What is below the highest one, of itself and what comes: nothing new if that came again.
+        let below = second.max(ack & !again);
+        self.second = (acked & higher) | (below & !higher);
+        self.count = (1 & higher) | (count.saturating_add(1 & again) & !higher);
+        self.acked = acked.max(ack);
     }
+}
+
+/// All bits, if so. (Of a choice between two numbers, compilers make a branch where they think it is easy to foresee.)
+#[inline(always)]
+fn if_so(so: bool) -> u32 {
+    0_u32.wrapping_sub(u32::from(so))
 }
 
 impl Orderly {
     /// What stands [in short](super::ShortTcp): both ends have sent so many bytes and a FIN.
     pub(super) fn over(ends: [End; 2], packets: u32, plain_syn: [bool; 2]) -> Self {
-        Self { ends, packets, plain_syn, fin: [true; 2], answered: true }
+        Self { ends, packets, plain_syn, fins: BOTH, answered: true }
     }
 
     pub(super) fn ends(&self) -> &[End; 2] {
@@ -99,12 +104,18 @@ impl Orderly {
     /// Is everything up to both FINs delivered?
     #[inline(always)]
     pub(super) fn is_settled(&self) -> bool {
-        self.fin == [true; 2]
+        self.fins == BOTH
+    }
+
+    /// Did an end send a FIN?
+    #[inline(always)]
+    fn has_fin(&self, end: usize) -> bool {
+        self.fins >> (end & 1) & 1 == 1
     }
 
     /// Was a FIN seen?
     pub(super) fn is_closing(&self) -> bool {
-        self.fin != [false; 2]
+        self.fins != 0
     }
 
     /// Was a SYN seen?
@@ -117,27 +128,27 @@ impl Orderly {
         self.ends.iter().all(|end| end.next > 1 || end.acked > 0)
     }
 
-    /// Takes in a [bare SYN](is_bare_syn) that opens the connection, as its first segment.
+    /// Takes in a [bare SYN](Head::is_bare_syn) that opens the connection, as its first head.
     #[inline(always)]
-    pub(super) fn take_syn(&mut self, from: usize, segment: &Segment<'_>) {
+    pub(super) fn take_syn(&mut self, from: usize, head: &Head) {
         self.packets = 1;
         self.plain_syn[from & 1] = true;
-        self.ends[from & 1] = End::begin(segment.seq, 1);
+        self.ends[from & 1] = End::begin(head.seq, 1);
     }
 
-    /// Takes in the SYN-ACK that answers the [bare SYN](is_bare_syn) from the other end and is the
+    /// Takes in the SYN-ACK that answers the [bare SYN](Head::is_bare_syn) from the other end and is the
     /// connection's second segment; `false`, and nothing changed, where it is anything else.
     #[inline(always)]
-    pub(super) fn take_syn_ack(&mut self, from: usize, segment: &Segment<'_>) -> bool {
+    pub(super) fn take_syn_ack(&mut self, from: usize, head: &Head) -> bool {
         let peer = &mut self.ends[1 - (from & 1)];
-        let answers = segment.flags.0 & (SYN | ACK | FIN | RST) == SYN | ACK
-            && segment.payload.len == 0
+        let answers = head.flags.0 & (SYN | ACK | FIN | RST) == SYN | ACK
+            && head.len == 0
             && self.packets == 1
             && self.plain_syn[1 - (from & 1)]
-            && peer.place(segment.ack) == 1;
+            && peer.place(head.ack) == 1;
         if answers {
             peer.note_acked(1);
-            self.ends[from & 1] = End::begin(segment.seq, 2);
+            self.ends[from & 1] = End::begin(head.seq, 2);
             (self.packets, self.answered) = (2, true);
         }
         answers
@@ -145,18 +156,18 @@ impl Orderly {
 
     /// Is it next, with nothing about it that would be unusual? The connection must be the only one of its key.
     #[inline(always)]
-    pub(super) fn is_next(&self, from: usize, segment: &Segment<'_>) -> bool {
-        if !self.answered || segment.flags.0 & (SYN | RST | ACK) != ACK {
+    pub(super) fn is_next(&self, from: usize, head: &Head) -> bool {
+        if !self.answered || head.flags.0 & (SYN | RST | ACK) != ACK {
             return false;
         }
         let (me, peer) = (&self.ends[from & 1], &self.ends[1 - (from & 1)]);
-        let (over, peer_over) = (self.fin[from & 1], self.fin[1 - (from & 1)]);
-        let len = segment.payload.len;
-        let alone = len == 0 && !segment.flags.has(TcpFlags::FIN);
-        let acked = peer.place(segment.ack);
+        let (over, peer_over) = (self.has_fin(from), self.has_fin(1 - (from & 1)));
+        let len = head.len;
+        let alone = len == 0 && !head.flags.has(TcpFlags::FIN);
+        let acked = peer.place(head.ack);
         // No branch asks whether there is data, or which of this holds: it all does, nearly always.
-        (segment.payload.missing() == 0)
-            & (alone | ((me.place(segment.seq) == me.next) & !over))
+        !head.cut
+            & (alone | ((me.place(head.seq) == me.next) & !over))
             // At most the FIN, at least the SYN; at first that alone.
             & (acked.wrapping_sub(1) < peer.next + u32::from(peer_over))
             & ((peer.acked > 0) | (acked == 1))
@@ -167,23 +178,23 @@ impl Orderly {
     /// Takes in a segment that [is next](Self::is_next). Its bytes are next in their direction, and its FIN
     /// behind them: whoever calls this delivers them and tells of it.
     #[inline(always)]
-    pub(super) fn take_next(&mut self, from: usize, segment: &Segment<'_>) {
+    pub(super) fn take_next(&mut self, from: usize, head: &Head) {
         self.packets += 1;
         let peer = &mut self.ends[1 - (from & 1)];
-        peer.note_acked(peer.place(segment.ack));
+        peer.note_acked(peer.place(head.ack));
         let me = &mut self.ends[from & 1];
         me.last_packet = self.packets;
-        me.next += segment.payload.len;
-        self.fin[from & 1] |= segment.flags.has(TcpFlags::FIN);
+        me.next += head.len;
+        self.fins |= u8::from(head.flags.has(TcpFlags::FIN)) << (from & 1);
     }
 }
 
 /// The same, told in full.
 impl From<&Orderly> for Tcp {
     fn from(orderly: &Orderly) -> Self {
-        let &Orderly { ends: [low, high], packets, plain_syn, fin, answered } = orderly;
+        let &Orderly { ends: [low, high], packets, plain_syn, answered, .. } = orderly;
         Self {
-            streams: [low.in_full(fin[0]), high.in_full(fin[1])],
+            streams: [low.in_full(orderly.has_fin(0)), high.in_full(orderly.has_fin(1))],
             plain_syn,
             settled: orderly.is_settled(),
             in_order: answered,
@@ -262,7 +273,7 @@ impl Orderly {
             ends: [low, high],
             packets: u32::try_from(tcp.packets).ok()?,
             plain_syn: tcp.plain_syn,
-            fin: [low_fin, high_fin],
+            fins: u8::from(low_fin) | u8::from(high_fin) << 1,
             answered: tcp.in_order,
         };
         let same = !tcp.is_reset()

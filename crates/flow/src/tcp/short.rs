@@ -82,7 +82,7 @@ impl End {
 mod tests {
     use super::*;
     use crate::ledger::Ledger;
-    use crate::tcp::State;
+    use crate::tcp::{Head, State};
     use proptest::prelude::*;
     use wire::{Payload, Segment, TcpFlags};
 
@@ -109,7 +109,7 @@ mod tests {
             let (seq, ack) = (self.next[from], self.next[1 - from].wrapping_sub(behind));
             let bytes = vec![7; len as usize];
             let payload = Payload::whole(&bytes);
-            let segment = Segment { seq, ack, flags, window: 0, payload };
+            let segment = Head::of(&Segment { seq, ack, flags, window: 0, payload });
             let counts = u32::from(flags.has(SYN)) + u32::from(flags.has(FIN));
             self.next[from] = seq.wrapping_add(len + counts);
             self.ledger.add_packets(from, 1);

@@ -1,12 +1,11 @@
 //! The state of a TCP connection: in few words as long as all goes as it should, in full from then on.
 
 use super::orderly::Orderly;
-use super::{ShortTcp, Tcp};
+use super::{Head, ShortTcp, Tcp};
 use crate::ledger::ShortLedger;
 use crate::timeouts::Phase;
 use crate::varint::{Reader, Writer};
 use crate::{Ended, Sink, outlet::Outlet};
-use wire::Segment;
 
 /// The state of a connection.
 #[derive(Debug)]
@@ -23,20 +22,20 @@ impl Default for State {
 
 /// The short ways of segments.
 impl State {
-    /// Takes in a [bare SYN](super::is_bare_syn) that opens the connection, as its first segment.
+    /// Takes in a [bare SYN](Head::is_bare_syn) that opens the connection, as its first segment.
     #[inline(always)]
-    pub(crate) fn take_syn(&mut self, from: usize, segment: &Segment<'_>) {
+    pub(crate) fn take_syn(&mut self, from: usize, head: &Head) {
         if let Self::Orderly(orderly) = self {
-            orderly.take_syn(from, segment);
+            orderly.take_syn(from, head);
         }
     }
 
-    /// Takes in the SYN-ACK that answers the [bare SYN](super::is_bare_syn) from the other end and is the
+    /// Takes in the SYN-ACK that answers the [bare SYN](Head::is_bare_syn) from the other end and is the
     /// connection's second segment; `false`, and nothing changed, where it is anything else.
     #[inline(always)]
-    pub(crate) fn take_syn_ack(&mut self, from: usize, segment: &Segment<'_>) -> bool {
+    pub(crate) fn take_syn_ack(&mut self, from: usize, head: &Head) -> bool {
         match self {
-            Self::Orderly(orderly) => orderly.take_syn_ack(from, segment),
+            Self::Orderly(orderly) => orderly.take_syn_ack(from, head),
             Self::Full(_) => false,
         }
     }
@@ -44,20 +43,20 @@ impl State {
     /// Is it a segment of which nothing need be known but that it is next? The connection must be the only one of
     /// its key.
     #[inline(always)]
-    pub(crate) fn is_next(&self, from: usize, segment: &Segment<'_>) -> bool {
+    pub(crate) fn is_next(&self, from: usize, head: &Head) -> bool {
         match self {
-            Self::Orderly(orderly) => orderly.is_next(from, segment),
-            Self::Full(tcp) => tcp.is_next(from, segment),
+            Self::Orderly(orderly) => orderly.is_next(from, head),
+            Self::Full(tcp) => tcp.is_next(from, head),
         }
     }
 
     /// Takes in a segment that [is next](Self::is_next). Its bytes are next in their direction, and its FIN
     /// behind them: whoever calls this delivers them and tells of it.
     #[inline(always)]
-    pub(crate) fn take_next(&mut self, from: usize, segment: &Segment<'_>) {
+    pub(crate) fn take_next(&mut self, from: usize, head: &Head) {
         match self {
-            Self::Orderly(orderly) => orderly.take_next(from, segment),
-            Self::Full(tcp) => tcp.take_next(from, segment),
+            Self::Orderly(orderly) => orderly.take_next(from, head),
+            Self::Full(tcp) => tcp.take_next(from, head),
         }
     }
 }
