@@ -284,6 +284,21 @@ impl Ledger {
         }
     }
 
+    /// Adds the counts of both ends to a sum.
+    #[inline(always)]
+    pub(crate) fn add_to(&self, sum: &mut SideStats) {
+        match &self.counts {
+            Counts::Few(few) => {
+                let both = |counts: [u16; 2]| u64::from(counts[0]) + u64::from(counts[1]);
+                sum.bytes += u64::from(few.bytes[0]) + u64::from(few.bytes[1]);
+                sum.packets += both(few.packets);
+                sum.chunks += both(few.chunks);
+                sum.messages += both(few.messages);
+            }
+            Counts::Many(many) => many.ends.iter().for_each(|stats| *sum += stats),
+        }
+    }
+
     /// The counts in short, if they can be.
     pub(crate) fn short(&self) -> Option<ShortLedger> {
         let Counts::Few(few) = &self.counts else { return None };
@@ -461,6 +476,11 @@ mod tests {
                 prop_assert_eq!(short.bytes(0), ledger.stats(0).bytes);
                 prop_assert_eq!(short.packets(), ledger.stats(0).packets + ledger.stats(1).packets);
             }
+            let mut sum = ledger.stats(0);
+            sum += &ledger.stats(1);
+            let mut added = SideStats::default();
+            ledger.add_to(&mut added);
+            prop_assert_eq!(added, sum);
             let mut reader = Reader(&bytes);
             prop_assert_eq!(format!("{:?}", Ledger::take(&mut reader)), format!("{ledger:?}"));
             prop_assert!(reader.0.is_empty());

@@ -56,6 +56,7 @@ mod connection;
 mod defrag;
 mod engine;
 mod entry;
+mod fresh;
 mod further;
 mod index;
 mod intake;

@@ -3,6 +3,7 @@
 use crate::arrival::Label;
 use crate::connection::Connection;
 use crate::entry::Entry;
+use crate::fresh::Fresh;
 use crate::outlet::Outlet;
 use crate::parcel::Parcel;
 use crate::silence::timeout;
@@ -14,11 +15,8 @@ use crate::{
     Arrival, Began, Books, Chunk, Config, End, EndFlag, Ended, Limit, SHARDS, Side, Sink, Source,
     Totals,
 };
-use std::collections::{BTreeSet, VecDeque};
-use wire::{Body, Segment, TcpFlags};
-
-/// How many connections of a shard that are over stay awake for a while.
-const FRESH: usize = 4;
+use std::collections::BTreeSet;
+use wire::{Body, Segment, TcpFlags, Timestamp};
 
 /// The connections of a shard that are still open when the input ends, in the order of their first
 /// packets.
@@ -39,6 +37,7 @@ enum Taken {
 }
 
 /// Why a segment could not go the short way.
+#[derive(Clone, Copy)]
 enum Found {
     /// It is not next in this connection, or that was idle.
     IsNotNext(u32),
@@ -48,20 +47,21 @@ enum Found {
 
 /// Some of the connections.
 ///
-/// What every packet needs comes first: packets of one shard come one in 64, and each line of it has to be
-/// fetched anew.
+/// What every packet needs comes first, in one cache line: packets of one shard come one in 64, and each line of it
+/// has to be fetched anew.
 #[derive(Debug)]
-#[repr(C)]
+#[repr(C, align(64))]
 pub struct Shard<H> {
-    pub(crate) books: Books,
+    /// Does time end connections?
+    timed: bool,
     pub(crate) table: Table<H>,
+    pub(crate) books: Books,
     pub(crate) config: Config,
     pub(crate) totals: Totals,
     /// Bytes held out of order by all connections, bookkeeping included.
     buffered: usize,
-    /// Connections that are over since not long ago, the newest at the end: none falls asleep while its
-    /// last acknowledgements are still to come.
-    fresh: VecDeque<u32>,
+    /// Connections that are over since not long ago, and awake.
+    fresh: Fresh,
     /// When connections are to be looked at, where time is told.
     pub(crate) timers: Timers,
     /// The connections that hold them, by when they last spoke.
@@ -76,9 +76,10 @@ impl<H: Copy> Shard<H> {
     pub fn new(config: Config) -> Self {
         let (table, books) = (Table::new(config.awake / SHARDS), Books::default());
         let totals = Totals::default();
-        let (fresh, holders) = (VecDeque::new(), BTreeSet::new());
+        let (fresh, holders) = (Fresh::default(), BTreeSet::new());
         let timers = Timers::default();
-        Self { table, config, books, totals, buffered: 0, fresh, timers, holders, spoken: 0 }
+        let timed = config.timeouts.is_some();
+        Self { timed, table, config, books, totals, buffered: 0, fresh, timers, holders, spoken: 0 }
     }
 
     /// What became of the packets that came here.
@@ -221,26 +222,19 @@ impl<H: Copy> Shard<H> {
     ) -> Result<(), S::Error> {
         let Body::Tcp(segment) = &arrival.body else { return Ok(()) };
         self.retire();
-        match found {
-            Found::IsNotNext(index) => self.handle_with_care(Some(index), arrival, segment, sink),
-            Found::NoRecent => self.handle_another(arrival, segment, sink),
-        }
-    }
-
-    /// The same for a segment of a connection that is not among the recent ones.
-    #[inline(never)]
-    fn handle_another<S: Sink<Handle = H>>(
-        &mut self,
-        arrival: &Arrival<'_>,
-        segment: &Segment<'_>,
-        sink: &mut S,
-    ) -> Result<(), S::Error> {
-        let newest = self.table.newest(&arrival.label.key);
-        if newest.is_some_and(|newest| self.table.note_alone(newest, arrival.label.hash))
+        let newest = match found {
+            Found::IsNotNext(index) => Some(index),
+            Found::NoRecent => self.table.newest(&arrival.label.key),
+        };
+        if let (Found::NoRecent, Some(index)) = (found, newest)
+            && self.table.note_alone(index, arrival.label.hash)
             && let bytes = segment.payload.bytes
             && let Taken::Done =
                 self.take_next(&arrival.label, &Head::of(segment), || bytes, sink)?
         {
+            return Ok(());
+        }
+        if self.take_opening(newest, arrival, segment, sink)? {
             return Ok(());
         }
         self.handle_with_care(newest, arrival, segment, sink)
@@ -255,9 +249,6 @@ impl<H: Copy> Shard<H> {
         segment: &Segment<'_>,
         sink: &mut S,
     ) -> Result<(), S::Error> {
-        if self.take_opening(newest, arrival, segment, sink)? {
-            return Ok(());
-        }
         // A socket that talks to itself acknowledges its own bytes, not those of another end.
         let own;
         let segment = if arrival.label.key.ends_are_equal() {
@@ -299,11 +290,7 @@ impl<H: Copy> Shard<H> {
         let Live { entry, tcp, index } = live;
         let (index, from) = (*index, label.from());
         if !tcp.is_next(from, head)
-            || self
-                .config
-                .timeouts
-                .as_ref()
-                .is_some_and(|timeouts| entry.was_idle(label.source.time, timeouts.of(tcp.phase())))
+            || self.timed && was_idle(&self.config, entry, tcp, label.source.time)
         {
             return Ok(Taken::Not(Found::IsNotNext(index)));
         }
@@ -326,6 +313,10 @@ impl<H: Copy> Shard<H> {
         }
         match over {
             false => self.table.touch(index, List::Active),
+            // The last acknowledgement of the connection that was over last.
+            true if was_settled
+                && self.fresh.is_newest(index)
+                && self.table.rests_newest(index) => {}
             true => self.rest(index, was_settled, sink)?,
         }
         Ok(Taken::Done)
@@ -333,7 +324,7 @@ impl<H: Copy> Shard<H> {
 
     /// Takes in a segment that opens a connection in the way that nearly all are opened: a SYN that is the
     /// first of its key, or the answer to it. `false`, and nothing changed, where it is neither.
-    #[inline]
+    #[inline(always)]
     fn take_opening<S: Sink<Handle = H>>(
         &mut self,
         newest: Option<u32>,
@@ -578,13 +569,7 @@ impl<H: Copy> Shard<H> {
             self.look_after(index, timeouts.linger);
         }
         self.table.touch(index, List::Lingering);
-        if self.fresh.back() != Some(&index) {
-            self.fresh.retain(|&other| other != index);
-            self.fresh.push_back(index);
-        }
-        if self.fresh.len() > FRESH.min(self.config.awake / SHARDS)
-            && let Some(rested) = self.fresh.pop_front()
-        {
+        if let Some(rested) = self.fresh.push(index, self.config.awake / SHARDS) {
             self.table.sleep(rested);
         }
         while self.table.count(List::Lingering) > (self.config.limits.lingering / SHARDS).max(1) {
@@ -626,6 +611,14 @@ impl<H: Copy> Shard<H> {
         ended: Ended,
         sink: &mut S,
     ) -> Result<(), S::Error> {
+        if let Some((short, slot)) = self.table.short_at(index) {
+            let (handle, entry) = (slot.handle, short.entry(slot.key.get(), slot.handle));
+            entry.ledger.add_to(&mut self.totals.sides);
+            return match sink.wants_reports() {
+                true => sink.closed(handle, &entry.report(Began::Syn, Ended::Fin)),
+                false => Ok(()),
+            };
+        }
         let mut asleep;
         let (entry, last) = match self.table.awake(index) {
             Some((entry, tcp)) => (entry, tcp.map_or(Last::Message, Last::Tcp)),
@@ -651,11 +644,11 @@ impl<H: Copy> Shard<H> {
                 (began(tcp.syn_seen()), tcp.ended().unwrap_or(ended))
             }
         };
-        let report = entry.report(began, ended);
-        for side in &report.sides {
-            self.totals.sides += side;
+        entry.ledger.add_to(&mut self.totals.sides);
+        match sink.wants_reports() {
+            true => sink.closed(entry.handle, &entry.report(began, ended)),
+            false => Ok(()),
         }
-        sink.closed(entry.handle, &report)
     }
 }
 
@@ -664,6 +657,13 @@ impl<H: Copy> Shard<H> {
 fn initiator(arrival: &Arrival<'_>, segment: &Segment<'_>) -> usize {
     let answers = segment.flags.has(TcpFlags::SYN) && segment.flags.has(TcpFlags::ACK);
     if arrival.label.key.ends_are_equal() { 0 } else { arrival.label.from() ^ usize::from(answers) }
+}
+
+/// Was a connection silent for too long when a packet came at this time?
+#[cold]
+fn was_idle<H>(config: &Config, entry: &mut Entry<H>, tcp: &State, time: Timestamp) -> bool {
+    let idle = config.timeouts.as_ref().map(|timeouts| timeouts.of(tcp.phase()));
+    idle.is_some_and(|idle| entry.was_idle(time, idle))
 }
 
 /// The way out of a connection while the packet `now` is handled.

@@ -80,6 +80,7 @@ impl Short {
     }
 
     /// What it is short for, but the TCP state.
+    #[inline(always)]
     pub(crate) fn entry<H>(&self, key: FlowKey, handle: H) -> Entry<H> {
         let (secs, number, file) = (i64::from(self.secs), u64::from(self.number), self.file.into());
         let first = Source::new(self.nanos.past(secs), number, file);

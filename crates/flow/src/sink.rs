@@ -256,6 +256,13 @@ pub trait Sink {
         Ok(())
     }
 
+    /// Is anything to be done of connections that are over? Where not, nothing is put together for
+    /// [`closed`](Self::closed), which is not called.
+    #[inline(always)]
+    fn wants_reports(&self) -> bool {
+        true
+    }
+
     /// The connection is over; the handle is not used again.
     ///
     /// # Errors

@@ -63,12 +63,13 @@ impl Last<State> {
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Table<H> {
+    tcps: Packed<Live<H>>,
     lists: Lists,
+    slots: Paged<Slot<H>>,
+    /// The newest connection of each key.
+    keys: KeyIndex,
     /// So many active connections may be awake.
     most_awake: usize,
-    tcps: Packed<Live<H>>,
-    slots: Paged<Slot<H>>,
-    messages: Paged<Entry<H>>,
     /// Those of TCP among the recent ones that are the only ones of their keys, by their numbers among `tcps`:
     /// nearly every segment belongs to one of these, whose slot need not be looked at.
     recent_alone: [u32; RECENT],
@@ -76,8 +77,7 @@ pub(crate) struct Table<H> {
     recent: [u32; RECENT],
     shorts: Paged<Short>,
     asleep: Cells,
-    /// The newest connection of each key.
-    keys: KeyIndex,
+    messages: Paged<Entry<H>>,
     /// Where connections are put down on their way to a cell.
     scratch: Vec<u8>,
 }
@@ -257,6 +257,13 @@ impl<H: Copy> Table<H> {
         Some((entry, last))
     }
 
+    /// What is known of a connection that sleeps in short: an ordinary one, which has said all.
+    #[inline(always)]
+    pub(crate) fn short_at(&self, index: u32) -> Option<(&Short, &Slot<H>)> {
+        let slot = self.slots.get(index)?;
+        Some((self.short(slot)?, slot))
+    }
+
     /// What is known of a connection in short.
     #[inline]
     fn short(&self, slot: &Slot<H>) -> Option<&Short> {
@@ -353,6 +360,12 @@ impl<H: Copy> Table<H> {
     /// Is a connection in this list?
     pub(crate) fn is_in(&self, index: u32, list: List) -> bool {
         self.slots.get(index).is_some_and(|slot| slot.list == list)
+    }
+
+    /// Is a connection the last that came to those who linger?
+    #[inline(always)]
+    pub(crate) fn rests_newest(&self, index: u32) -> bool {
+        self.lists.is_newest(index, List::Lingering)
     }
 
     /// The least recently active connection of a list.

@@ -189,21 +189,24 @@ macro_rules! hand_on {
     };
 }
 
+/// Where nothing is kept, that is seen where the call is, so that nothing is made ready for it.
 impl Sink for Output {
     type Handle = u32;
     type Error = SinkError;
 
+    #[inline(always)]
     fn opened(&mut self, connection: &Connection) -> Result<u32, SinkError> {
-        hand_on!(self, opened(connection))
+        if self.is_null() { Ok(0) } else { self.pass_opened(connection) }
     }
 
+    #[inline(always)]
     fn data(
         &mut self,
         handle: u32,
         connection: &Connection,
         chunk: &Chunk<'_>,
     ) -> Result<(), SinkError> {
-        hand_on!(self, data(handle, connection, chunk))
+        if self.is_null() { Ok(()) } else { self.pass_data(handle, connection, chunk) }
     }
 
     fn gap(&mut self, handle: u32, connection: &Connection, gap: &Gap) -> Result<(), SinkError> {
@@ -219,16 +222,60 @@ impl Sink for Output {
         hand_on!(self, conflict(handle, connection, conflict))
     }
 
+    #[inline(always)]
     fn ended(&mut self, handle: u32, connection: &Connection, end: &End) -> Result<(), SinkError> {
-        hand_on!(self, ended(handle, connection, end))
+        if self.is_null() { Ok(()) } else { self.pass_ended(handle, connection, end) }
     }
 
+    #[inline(always)]
     fn settled(&mut self, handle: u32, connection: &Connection) -> Result<(), SinkError> {
-        hand_on!(self, settled(handle, connection))
+        if self.is_null() { Ok(()) } else { self.pass_settled(handle, connection) }
+    }
+
+    #[inline(always)]
+    fn wants_reports(&self) -> bool {
+        !self.is_null()
     }
 
     fn closed(&mut self, handle: u32, report: &Report) -> Result<(), SinkError> {
         hand_on!(self, closed(handle, report))
+    }
+}
+
+impl Output {
+    #[inline(always)]
+    fn is_null(&self) -> bool {
+        matches!(self, Self::Null(_))
+    }
+
+    #[inline(never)]
+    fn pass_opened(&mut self, connection: &Connection) -> Result<u32, SinkError> {
+        hand_on!(self, opened(connection))
+    }
+
+    #[inline(never)]
+    fn pass_data(
+        &mut self,
+        handle: u32,
+        connection: &Connection,
+        chunk: &Chunk<'_>,
+    ) -> Result<(), SinkError> {
+        hand_on!(self, data(handle, connection, chunk))
+    }
+
+    #[inline(never)]
+    fn pass_ended(
+        &mut self,
+        handle: u32,
+        connection: &Connection,
+        end: &End,
+    ) -> Result<(), SinkError> {
+        hand_on!(self, ended(handle, connection, end))
+    }
+
+    #[inline(never)]
+    fn pass_settled(&mut self, handle: u32, connection: &Connection) -> Result<(), SinkError> {
+        hand_on!(self, settled(handle, connection))
     }
 }
 
