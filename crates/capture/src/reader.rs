@@ -1,9 +1,9 @@
 //! One capture, record by record.
 
-use crate::Packet;
 use crate::error::{Fault, ReadError, Reason};
 use crate::format::{AtHand, Format, Record};
 use crate::window::{WINDOW, Window};
+use crate::{Block, Packet};
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
@@ -69,45 +69,30 @@ impl Reader {
     /// The file ends inside a record or is damaged. The packets before are good; after an error
     /// there are no more: `Ok(None)`.
     pub fn next_packet(&mut self) -> Result<Option<Packet<'_>>, ReadError> {
-        Ok(if self.advance()? { Some(self.packet()) } else { None })
+        if !self.advance()? {
+            return Ok(None);
+        }
+        Ok(Some(self.record.packet(self.window.block(), self.packets)))
     }
 
-    /// Gives the next packet to `take`, and then those behind it that were read together with it, as long as it
-    /// wants more. `Continue(false)` where there is none. Nothing is read before all are given: their block stays
-    /// as it is.
+    /// The next packet, and those behind it that were read together with it; `None` where there is none. Nothing is
+    /// read before all are given, or what is left of them is dropped: their block stays as it is.
     ///
     /// This is for a program whose packets must go fast. To be asked for each takes 40 instructions more.
     ///
     /// # Errors
     /// As [`Self::next_packet`].
     #[inline(always)]
-    pub fn give_some<B>(
-        &mut self,
-        mut take: impl FnMut(&Packet<'_>) -> ControlFlow<B>,
-    ) -> Result<ControlFlow<B, bool>, ReadError> {
+    pub fn stretch(&mut self) -> Result<Option<Stretch<'_>>, ReadError> {
         if !self.advance()? {
-            return Ok(ControlFlow::Continue(false));
+            return Ok(None);
         }
-        let mut packet = self.packet();
-        let (window, mut number) = (&self.window, self.packets);
-        let (block, mut rest) = (window.block(), window.bytes());
-        let end = window.position() + rest.len() as u64;
-        let flow = loop {
-            let flow = take(&packet);
-            if flow.is_break() {
-                break flow.map_continue(|()| true);
-            }
-            let offset = end - rest.len() as u64;
-            let Some(found) = self.format.at_hand(rest) else { break ControlFlow::Continue(true) };
-            (rest, number) = (found.rest, number + 1);
-            let AtHand { link, interface, time, has_time, wire_len, bytes, .. } = found;
-            packet =
-                Packet { link, interface, time, has_time, bytes, wire_len, number, offset, block };
-        };
-        let left = rest.len();
-        self.packets = number;
-        self.window.leave(left);
-        Ok(flow)
+        let Self { window, format, record, packets, .. } = self;
+        let end = window.position() + window.bytes().len() as u64;
+        let (block, start, unread_end) = window.parts();
+        let first = Some(record.packet(block, *packets));
+        let (rest, number) = (&block.bytes()[*start..unread_end], *packets);
+        Ok(Some(Stretch { first, rest, number, end, block, format, start, unread_end, packets }))
     }
 
     /// Gives all packets that are left to `take`, as long as it wants more.
@@ -116,27 +101,14 @@ impl Reader {
     /// As [`Self::next_packet`].
     pub fn for_each(
         &mut self,
-        take: &mut dyn FnMut(&Packet<'_>) -> ControlFlow<()>,
+        mut take: impl FnMut(&Packet<'_>) -> ControlFlow<()>,
     ) -> Result<(), ReadError> {
-        while let ControlFlow::Continue(true) = self.give_some(&mut *take)? {}
-        Ok(())
-    }
-
-    /// The packet that was [gone on to](Self::advance).
-    #[inline(always)]
-    fn packet(&self) -> Packet<'_> {
-        let (record, block) = (&self.record, self.window.block());
-        Packet {
-            link: record.link,
-            interface: record.interface,
-            time: record.time.again(),
-            has_time: record.has_time,
-            bytes: &block.bytes()[record.bytes.start..record.bytes.end],
-            wire_len: record.wire_len,
-            number: self.packets,
-            offset: record.offset,
-            block,
+        while let Some(mut stretch) = self.stretch()? {
+            if stretch.any(|packet| take(&packet).is_break()) {
+                break;
+            }
         }
+        Ok(())
     }
 
     /// Goes on to the next packet; `false` at the end.
@@ -194,6 +166,67 @@ impl Reader {
     /// The name for messages.
     pub fn name(&self) -> &str {
         &self.name
+    }
+}
+
+/// Packets that were read together.
+///
+/// It has all that a packet needs, so that it can be in registers.
+pub struct Stretch<'a> {
+    /// One that had to be waited for.
+    first: Option<Packet<'a>>,
+    /// What stands behind the packets that were given.
+    rest: &'a [u8],
+    /// How many packets of the capture were given.
+    number: u64,
+    /// Where what was read ends in the file.
+    end: u64,
+    block: &'a Block,
+    format: &'a mut Format,
+    /// Where the reader goes on in the block, where the block's unread bytes end, and how many packets it gave.
+    start: &'a mut usize,
+    unread_end: usize,
+    packets: &'a mut u64,
+}
+
+impl<'a> Iterator for Stretch<'a> {
+    type Item = Packet<'a>;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Packet<'a>> {
+        if let Some(first) = self.first.take() {
+            return Some(first);
+        }
+        let offset = self.end - self.rest.len() as u64;
+        let found = self.format.at_hand(self.rest)?;
+        (self.rest, self.number) = (found.rest, self.number + 1);
+        let AtHand { link, interface, time, has_time, bytes, wire_len, .. } = found;
+        let (number, block) = (self.number, self.block);
+        Some(Packet { link, interface, time, has_time, bytes, wire_len, number, offset, block })
+    }
+}
+
+impl Drop for Stretch<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        *self.packets = self.number;
+        *self.start = self.unread_end - self.rest.len();
+    }
+}
+
+impl Record {
+    /// What it describes, which stands in `block` and is the capture's packet with this number.
+    fn packet<'a>(&self, block: &'a Block, number: u64) -> Packet<'a> {
+        let Self { link, interface, has_time, wire_len, offset, .. } = *self;
+        let bytes = &block.bytes()[self.bytes.start..self.bytes.end];
+        let time = self.time.again();
+        Packet { link, interface, time, has_time, bytes, wire_len, number, offset, block }
+    }
+}
+
+impl fmt::Debug for Stretch<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stretch").field("number", &self.number).finish_non_exhaustive()
     }
 }
 

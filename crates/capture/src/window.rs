@@ -128,9 +128,9 @@ impl Window {
         start..self.start
     }
 
-    /// Takes all but the last `left` bytes of those that there are.
-    pub(crate) fn leave(&mut self, left: usize) {
-        self.start = self.end.saturating_sub(left).max(self.start);
+    /// The block, and where its unread bytes begin and end: they can be [taken](Self::take) by moving the beginning.
+    pub(crate) fn parts(&mut self) -> (&Block, &mut usize, usize) {
+        (&self.block, &mut self.start, self.end)
     }
 
     /// [Takes](Self::take) bytes, and gives them.

@@ -13,7 +13,6 @@ pub(crate) use sink::Dropped;
 use sink::{Disk, InputSummary, SinkError, Summary};
 use std::borrow::Cow;
 use std::io::{self, Write, stdout};
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -335,15 +334,13 @@ impl<'a> Run<'a> {
                 // The next packet may be long in coming.
                 self.workers.as_mut().map_or(Ok(()), Workers::flush)?;
             }
-            let given = reader.give_some(|packet| match self.take(input, packet) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(halted) => ControlFlow::Break(halted),
-            });
-            self.workers.as_mut().map_or(Ok(()), Workers::end_block)?;
-            match given {
-                Ok(ControlFlow::Continue(true)) => {}
-                Ok(ControlFlow::Continue(false)) => break,
-                Ok(ControlFlow::Break(halted)) => return Err(halted),
+            match reader.stretch() {
+                Ok(Some(stretch)) => {
+                    for packet in stretch {
+                        self.take(input, &packet)?;
+                    }
+                }
+                Ok(None) => break,
                 Err(error) => {
                     self.notes.problem(&error);
                     became.problem = Some(error.detail());

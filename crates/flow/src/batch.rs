@@ -11,7 +11,6 @@ pub struct Batch<B> {
     buffer: Option<B>,
     copied: Vec<u8>,
     parcels: Vec<Parcel>,
-    most: usize,
 }
 
 /// More datagrams than this are not put in a batch. A block of a capture of usual packets has about as
@@ -24,14 +23,7 @@ const MOST_COPIED: usize = 256 << 10;
 
 impl<B> Default for Batch<B> {
     fn default() -> Self {
-        Self::of(MOST)
-    }
-}
-
-impl<B> Batch<B> {
-    /// One of at most so many datagrams.
-    pub fn of(most: usize) -> Self {
-        Self { buffer: None, copied: Vec::new(), parcels: Vec::with_capacity(most), most }
+        Self { buffer: None, copied: Vec::new(), parcels: Vec::with_capacity(MOST) }
     }
 }
 
@@ -44,7 +36,7 @@ impl<B: AsRef<[u8]>> Batch<B> {
     /// Is there no room for another one?
     #[inline]
     pub fn is_full(&self) -> bool {
-        self.parcels.len() >= self.most || self.copied.len() >= MOST_COPIED
+        self.parcels.len() >= MOST || self.copied.len() >= MOST_COPIED
     }
 
     /// The buffer that the datagrams' bytes stand in.
@@ -76,12 +68,6 @@ impl<B: AsRef<[u8]>> Batch<B> {
         let parcel = Parcel::copied(arrival, self.copied.len());
         self.copied.extend_from_slice(arrival.body.payload().bytes);
         self.parcels.push(parcel);
-    }
-
-    /// Lets go of the datagrams, not of the buffer.
-    pub fn empty(&mut self) {
-        self.copied.clear();
-        self.parcels.clear();
     }
 
     /// Lets go of everything.

@@ -3,8 +3,6 @@
 //! A value is found with one look less than [in pages](crate::paged), and every packet waits for that. For what is not by
 //! the million: what grows is copied now and then, nine times in all.
 
-use prefetch_index::prefetch_index;
-
 /// There is room for so many more when there was none.
 const LEAST: usize = 16;
 
@@ -53,12 +51,6 @@ impl<T> Packed<T> {
             *value = None;
             self.free.push(number);
         }
-    }
-
-    /// Has the line fetched in which the value with a number begins: it will be asked for soon.
-    #[inline(always)]
-    pub(crate) fn fetch(&self, number: u32) {
-        prefetch_index(&self.values, number as usize);
     }
 
     /// The value with a number.

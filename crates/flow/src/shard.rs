@@ -106,16 +106,19 @@ impl<H: Copy> Shard<H> {
     ///
     /// # Errors
     /// The sink's own.
+    #[inline(always)]
     pub(crate) fn handle<S: Sink<Handle = H>>(
         &mut self,
         arrival: &Arrival<'_>,
         sink: &mut S,
     ) -> Result<(), S::Error> {
-        let Body::Tcp(segment) = &arrival.body else { return self.handle_message(arrival, sink) };
+        let Body::Tcp(segment) = &arrival.body else {
+            return self.handle_message(&arrival.again(), sink);
+        };
         let bytes = segment.payload.bytes;
         match self.take_next(&arrival.label, &Head::of(segment), || bytes, sink)? {
             Taken::Done => Ok(()),
-            Taken::Not(found) => self.handle_segment(found, arrival, sink),
+            Taken::Not(found) => self.handle_segment(found, &arrival.again(), sink),
         }
     }
 
@@ -133,15 +136,6 @@ impl<H: Copy> Shard<H> {
         match self.take_next(&parcel.label, &parcel.head, || parcel.bytes(buffer), sink)? {
             Taken::Done => Ok(()),
             Taken::Not(found) => self.handle_segment(found, &parcel.open(buffer), sink),
-        }
-    }
-
-    /// This one will be taken in soon: what that needs first is fetched.
-    #[inline(always)]
-    pub(crate) fn fetch(&self, parcel: &Parcel) {
-        match parcel.is_tcp() && !parcel.head.is_bare_syn() {
-            true => self.table.fetch_recent(parcel.label.hash),
-            false => self.table.fetch_key(&parcel.label.key),
         }
     }
 

@@ -6,9 +6,6 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use wire::Timestamp;
 
-/// So many datagrams ahead, what one needs is fetched.
-const AHEAD: usize = 4;
-
 /// Every `of`-th of the shards, from the `part`-th on.
 ///
 /// All of them together hold a run's connections, whatever their number; a thread can have one of them
@@ -40,7 +37,7 @@ impl<H: Copy> Shards<H> {
     ///
     /// # Errors
     /// The sink's own.
-    #[inline]
+    #[inline(always)]
     pub fn handle<S: Sink<Handle = H>>(
         &mut self,
         arrival: &Arrival<'_>,
@@ -64,12 +61,7 @@ impl<H: Copy> Shards<H> {
         sink: &mut S,
     ) -> Result<(), S::Error> {
         let (parcels, buffers) = (batch.parcels(), batch.buffers());
-        for (i, parcel) in parcels.iter().enumerate() {
-            if let Some(later) = parcels.get(i + AHEAD)
-                && let Some(shard) = self.shards.get(self.place(&later.label))
-            {
-                shard.fetch(later);
-            }
+        for parcel in parcels {
             self.assigned += u64::from(parcel.label.frames);
             let place = self.place(&parcel.label);
             if let Some(shard) = self.shards.get_mut(place) {

@@ -18,8 +18,6 @@ use crate::slot::{List, Place, Slot};
 use crate::tcp::{Full, State, Tcp};
 use crate::varint::{Reader, Writer};
 use crate::{FlowKey, SHARDS};
-use prefetch_index::prefetch_index;
-use std::slice;
 use wire::protocol;
 
 /// How many connections are found without a look into the table of keys: as many as speak at the same
@@ -114,19 +112,6 @@ impl<H: Copy> Table<H> {
     #[inline]
     pub(crate) fn fetch_key(&self, key: &FlowKey) {
         self.keys.fetch(self.keys.hash(key));
-    }
-
-    /// A segment of a connection whose key has this [fixed hash](FlowKey::fixed_hash) came: it will be asked for as a
-    /// [recent one](Self::recent_alone).
-    #[inline(always)]
-    pub(crate) fn fetch_recent(&self, hash: u64) {
-        let number = self.recent_alone[place_of(hash)];
-        self.tcps.fetch(number);
-        if let Some(live) = self.tcps.get(number) {
-            // The others of its lines.
-            prefetch_index(slice::from_ref(&live.entry.ledger), 0);
-            prefetch_index(slice::from_ref(&live.entry.last), 0);
-        }
     }
 
     /// The connection at `index` will be closed soon, that at `later` after it.
@@ -468,7 +453,7 @@ impl<H: Copy> Table<H> {
     }
 
     /// Makes a connection the most recently active of `list`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn touch(&mut self, index: u32, list: List) {
         // Whoever is the newest of a list is in that list.
         if !self.lists.is_newest(index, list) {
@@ -477,6 +462,7 @@ impl<H: Copy> Table<H> {
     }
 
     /// Makes a connection the newest of a list.
+    #[inline(never)]
     fn move_to(&mut self, index: u32, list: List) {
         self.lists.remove(&mut self.slots, index);
         self.lists.push(&mut self.slots, index, list);

@@ -96,7 +96,7 @@ impl Taking {
         stop: &Stop,
     ) -> Result<(), Refused> {
         let mut refused = None;
-        let read = reader.for_each(&mut |packet| {
+        let read = reader.for_each(|packet| {
             let stopped = packet.number.is_multiple_of(LOOK_EVERY) && stop.is_wanted();
             let taken = match stopped {
                 true => Err(Refused::Because(anyhow::anyhow!("stopped by a signal"))),

@@ -3,7 +3,7 @@
 use super::{Counted, Halted, Left, Tick};
 use crate::config::Config;
 use capture::Block;
-use flow::{Batch, Shards};
+use flow::{Arrival, Batch, Shards};
 use sink::{Output, OutputConfig, SinkError};
 use std::io::{stderr, stdout};
 
@@ -49,6 +49,14 @@ impl Crew {
     fn fail(&mut self, error: SinkError) -> Result<(), Halted> {
         self.failed.get_or_insert(error);
         Err(Halted)
+    }
+
+    #[inline(always)]
+    pub(super) fn take(&mut self, arrival: &Arrival<'_>) -> Result<(), Halted> {
+        match self.shards.handle(arrival, &mut self.output) {
+            Ok(()) => Ok(()),
+            Err(error) => self.fail(error),
+        }
     }
 
     pub(super) fn handle(&mut self, batch: &Batch<Block>) -> Result<(), Halted> {

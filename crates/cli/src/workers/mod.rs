@@ -6,7 +6,6 @@
 //! does not depend on how many there are.
 
 mod crew;
-mod here;
 mod threads;
 
 use crate::config::{Config, From};
@@ -14,7 +13,6 @@ use anyhow::Context;
 use capture::Block;
 use crew::Crew;
 use flow::{Arrival, Books, Census, Shards, Totals};
-use here::Here;
 use sink::SinkError;
 use std::ops::AddAssign;
 use threads::Threads;
@@ -100,7 +98,7 @@ impl Prepared {
             && self.crews.len() == 1
             && let Some(crew) = self.crews.pop()
         {
-            return Ok(vec![Workers::Here(Box::new(Here::new(crew)))]);
+            return Ok(vec![Workers::Here(Box::new(crew))]);
         }
         let threads =
             Threads::start(self.crews, ways_in, when_busy).context("cannot start a thread")?;
@@ -111,7 +109,7 @@ impl Prepared {
 /// A way in to those who follow connections.
 pub(crate) enum Workers {
     /// This thread does that.
-    Here(Box<Here>),
+    Here(Box<Crew>),
     /// Several do, this one too where it has time.
     Threads(Threads),
 }
@@ -136,23 +134,15 @@ impl Workers {
     #[inline(always)]
     pub(crate) fn take(&mut self, arrival: &Arrival<'_>, block: &Block) -> Result<(), Halted> {
         match self {
-            Self::Here(here) => here.take(arrival, block),
+            Self::Here(crew) => crew.take(arrival),
             Self::Threads(threads) => threads.take(arrival, block),
-        }
-    }
-
-    /// The block is about to be read anew, or another one in its place.
-    pub(crate) fn end_block(&mut self) -> Result<(), Halted> {
-        match self {
-            Self::Here(here) => here.handle(),
-            Self::Threads(_) => Ok(()),
         }
     }
 
     /// The next datagram may be long in coming: nothing is held back that could be used.
     pub(crate) fn flush(&mut self) -> Result<(), Halted> {
         match self {
-            Self::Here(here) => here.flush(),
+            Self::Here(crew) => crew.flush(),
             Self::Threads(threads) => threads.send_all(),
         }
     }
@@ -161,7 +151,7 @@ impl Workers {
     /// to be done at a time.
     pub(crate) fn tell_time(&mut self, tick: Tick) -> Result<(), Halted> {
         match self {
-            Self::Here(here) => here.tell_time(tick),
+            Self::Here(crew) => crew.tell_time(tick),
             Self::Threads(threads) => threads.tell_time(tick),
         }
     }
@@ -169,7 +159,7 @@ impl Workers {
     /// Connections held now, those that linger included.
     pub(crate) fn connections(&self) -> usize {
         match self {
-            Self::Here(here) => here.crew.connections(),
+            Self::Here(crew) => crew.connections(),
             Self::Threads(threads) => threads.connections(),
         }
     }
@@ -177,7 +167,7 @@ impl Workers {
     /// What was counted last.
     pub(crate) fn counted(&self) -> Counted {
         match self {
-            Self::Here(here) => here.crew.counted().clone(),
+            Self::Here(crew) => crew.counted().clone(),
             Self::Threads(threads) => threads.counted(),
         }
     }
@@ -186,7 +176,7 @@ impl Workers {
     /// that is done by the first.
     pub(crate) fn finish(self) -> Done {
         let done = match self {
-            Self::Here(here) => vec![here.finish()],
+            Self::Here(crew) => vec![crew.finish()],
             Self::Threads(threads) => threads.finish(),
         };
         let (mut books, mut totals, mut written) = (Books::default(), Totals::default(), Ok(()));
