@@ -139,6 +139,18 @@ impl<H: Copy> Shard<H> {
         }
     }
 
+    /// A connection may be opened soon by one with this label: what that needs is fetched.
+    #[inline(always)]
+    pub(crate) fn fetch(&self, label: &Label) {
+        self.table.fetch_key(&label.key);
+    }
+
+    /// A connection may be opened soon by one with this label: what that needs is fetched.
+    #[inline(always)]
+    pub(crate) fn fetch(&self, label: &Label) {
+        self.table.fetch_key(&label.key);
+    }
+
     /// The connections that are open, as a queue for [`Self::finish_next`].
     pub fn open_connections(&self) -> OpenConnections {
         OpenConnections { newest_first: self.table.by_first_packet().into_iter().rev().collect() }

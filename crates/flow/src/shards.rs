@@ -6,6 +6,12 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use wire::Timestamp;
 
+/// So many datagrams ahead, what one needs is fetched.
+const AHEAD: usize = 4;
+
+/// So many datagrams ahead, what one needs is fetched.
+const AHEAD: usize = 4;
+
 /// Every `of`-th of the shards, from the `part`-th on.
 ///
 /// All of them together hold a run's connections, whatever their number; a thread can have one of them
@@ -61,7 +67,14 @@ impl<H: Copy> Shards<H> {
         sink: &mut S,
     ) -> Result<(), S::Error> {
         let (parcels, buffers) = (batch.parcels(), batch.buffers());
-        for parcel in parcels {
+        for (i, parcel) in parcels.iter().enumerate() {
+            // Most others find their connection among the recent ones.
+            if let Some(later) = parcels.get(i + AHEAD)
+                && (!later.is_tcp() || later.head.is_bare_syn())
+                && let Some(shard) = self.shards.get(self.place(&later.label))
+            {
+                shard.fetch(&later.label);
+            }
             self.assigned += u64::from(parcel.label.frames);
             let place = self.place(&parcel.label);
             if let Some(shard) = self.shards.get_mut(place) {
