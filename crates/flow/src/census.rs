@@ -50,7 +50,7 @@ impl<H: Copy> Shard<H> {
                 census.sides += &entry.ledger.stats(entry.connection.index(side));
             }
             let count = match tcp.map(|tcp| tcp.phase()) {
-                _ if list == List::Lingering => &mut census.lingering,
+                _ if list == List::LINGERING => &mut census.lingering,
                 Some(Phase::Over) => &mut census.lingering,
                 Some(Phase::HalfOpen) => &mut census.half_open,
                 Some(Phase::Established) => &mut census.established,

@@ -17,6 +17,10 @@ pub(crate) struct Entry<H> {
     pub(crate) last: Source,
     /// The number of the frame that opened it.
     pub(crate) opened: u64,
+    /// When it last was active, by the count of its table; of no meaning while it sleeps.
+    pub(crate) touched: u64,
+    /// Its slot, while it is awake.
+    pub(crate) index: u32,
     /// Whole seconds, rounded up, by which `last` lies behind the latest time of this connection;
     /// counted only where time can end it.
     behind: u16,
@@ -29,7 +33,8 @@ impl<H> Entry<H> {
     pub(crate) fn new(connection: Connection, opened: u64, handle: H) -> Self {
         let last = connection.first();
         let ledger = Ledger::default();
-        Self { connection, handle, ledger, last, opened, behind: 0, initiator_known: false }
+        let (touched, index, behind, initiator_known) = (0, 0, 0, false);
+        Self { connection, handle, ledger, last, opened, touched, index, behind, initiator_known }
     }
 
     /// One that [is ordinary](Self::is_ordinary).
@@ -40,7 +45,8 @@ impl<H> Entry<H> {
         ledger: Ledger,
         last: Source,
     ) -> Self {
-        Self { connection, handle, ledger, last, opened, behind: 0, initiator_known: true }
+        let (touched, index, behind, initiator_known) = (0, 0, 0, true);
+        Self { connection, handle, ledger, last, opened, touched, index, behind, initiator_known }
     }
 
     /// Did a SYN say who the initiator is, and did its times never step back (or did nobody look)?
@@ -55,9 +61,11 @@ impl<H> Entry<H> {
         self.ledger.add_packets(label.from(), label.frames.into());
     }
 
-    /// A packet belongs to it that brings the next `len` bytes of its sender; where they stand in their stream.
+    /// A packet belongs to it that brings the next `len` bytes of its sender, when its table counts `touched`; where
+    /// they stand in their stream.
     #[inline(always)]
-    pub(crate) fn note_next(&mut self, label: &Label, len: usize) -> u64 {
+    pub(crate) fn note_next(&mut self, label: &Label, len: usize, touched: u64) -> u64 {
+        self.touched = touched;
         self.last = label.source.again();
         self.ledger.add_next(label.from(), label.frames, len)
     }
@@ -190,6 +198,8 @@ impl<H> Entry<H> {
             ledger: Ledger::take(bytes),
             last: Source::new(last_time, last_number, last_file as u32),
             opened,
+            touched: 0,
+            index: 0,
             behind,
             initiator_known: has(flag::INITIATOR_KNOWN),
         }

@@ -53,6 +53,11 @@ impl<T> Packed<T> {
         }
     }
 
+    /// All values.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.values.iter().flatten()
+    }
+
     /// The value with a number.
     #[inline]
     pub(crate) fn get(&self, number: u32) -> Option<&T> {

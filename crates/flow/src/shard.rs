@@ -7,7 +7,7 @@ use crate::fresh::Fresh;
 use crate::outlet::Outlet;
 use crate::parcel::Parcel;
 use crate::silence::timeout;
-use crate::slot::List;
+use crate::slot::{Aged, List};
 use crate::table::{Last, Live, Table};
 use crate::tcp::{self, Full, Head, Join, Route, State, Step, Tcp};
 use crate::timeouts::{Phase, Timers};
@@ -145,12 +145,6 @@ impl<H: Copy> Shard<H> {
         self.table.fetch_key(&label.key);
     }
 
-    /// A connection may be opened soon by one with this label: what that needs is fetched.
-    #[inline(always)]
-    pub(crate) fn fetch(&self, label: &Label) {
-        self.table.fetch_key(&label.key);
-    }
-
     /// The connections that are open, as a queue for [`Self::finish_next`].
     pub fn open_connections(&self) -> OpenConnections {
         OpenConnections { newest_first: self.table.by_first_packet().into_iter().rev().collect() }
@@ -210,7 +204,7 @@ impl<H: Copy> Shard<H> {
             None => self.open(known.is_none(), arrival, arrival.label.from(), sink)?,
         };
         self.table.wake(index);
-        self.table.touch(index, List::Active);
+        self.table.touch(index);
         let Some((entry, _)) = self.table.awake(index) else { return Ok(()) };
         entry.note_packet(&arrival.label);
         let mut out = outlet(entry, &mut self.books, &mut self.totals, sink, arrival.label.source);
@@ -290,11 +284,12 @@ impl<H: Copy> Shard<H> {
         bytes: impl FnOnce() -> &'b [u8],
         sink: &mut S,
     ) -> Result<Taken, S::Error> {
+        let now = self.table.tick();
         let Some(live) = self.table.recent_alone(&label.key, label.hash) else {
             return Ok(Taken::Not(Found::NoRecent));
         };
-        let Live { entry, tcp, index } = live;
-        let (index, from) = (*index, label.from());
+        let Live { entry, tcp } = live;
+        let (index, from) = (entry.index, label.from());
         if !tcp.is_next(from, head)
             || self.timed && was_idle(&self.config, entry, tcp, label.source.time)
         {
@@ -303,7 +298,7 @@ impl<H: Copy> Shard<H> {
         let was_settled = tcp.is_settled();
         tcp.take_next(from, head);
         let over = tcp.is_settled();
-        let offset = entry.note_next(label, head.len as usize);
+        let offset = entry.note_next(label, head.len as usize, now);
         if head.len > 0 {
             let side = entry.connection.side(from);
             let chunk = Chunk { side, offset, bytes: bytes(), source: label.source.again() };
@@ -318,7 +313,8 @@ impl<H: Copy> Shard<H> {
             }
         }
         match over {
-            false => self.table.touch(index, List::Active),
+            // Whoever may go on, and is awake with nothing held, is active.
+            false => debug_assert!(self.table.is_in(index, List::Active)),
             // The last acknowledgement of the connection that was over last.
             true if was_settled
                 && self.fresh.is_newest(index)
@@ -352,13 +348,13 @@ impl<H: Copy> Shard<H> {
         }
         // Where time ends connections, it has to be asked first.
         if self.config.timeouts.is_none()
-            && let Some(Live { entry, tcp, index }) =
+            && let Some(Live { entry, tcp }) =
                 self.table.recent_alone(&arrival.label.key, arrival.label.hash)
             && tcp.take_syn_ack(arrival.label.from(), &Head::of(segment))
         {
             entry.note_packet(&arrival.label);
-            let index = *index;
-            self.table.touch(index, List::Active);
+            let index = entry.index;
+            self.table.touch(index);
             return Ok(true);
         }
         Ok(false)
@@ -398,7 +394,7 @@ impl<H: Copy> Shard<H> {
             self.note_cost(index, cost, true);
         }
         match over {
-            false => self.table.touch(index, List::Active),
+            false => self.table.touch(index),
             true => self.rest(index, was_settled, sink)?,
         }
         Ok(())
@@ -524,8 +520,9 @@ impl<H: Copy> Shard<H> {
     ) -> Result<u32, S::Error> {
         let max = (self.config.limits.connections / SHARDS).max(1);
         while self.table.len() >= max {
-            let mut lists = [List::Lingering, List::Dormant, List::Active].into_iter();
-            let Some(oldest) = lists.find_map(|list| self.table.oldest(list)) else { break };
+            let aged = [Aged::Lingering, Aged::Dormant].into_iter();
+            let oldest = aged.filter_map(|list| self.table.oldest(list)).next();
+            let Some(oldest) = oldest.or_else(|| self.table.least_recently_active()) else { break };
             self.close_for(Limit::Connections, oldest, sink)?;
         }
         let per_key = self.config.limits.per_key.max(1);
@@ -570,16 +567,16 @@ impl<H: Copy> Shard<H> {
             sink.settled(entry.handle, &entry.connection)?;
         }
         if let Some(timeouts) = self.told_time()
-            && !self.table.is_in(index, List::Lingering)
+            && !self.table.is_in(index, List::LINGERING)
         {
             self.look_after(index, timeouts.linger);
         }
-        self.table.touch(index, List::Lingering);
+        self.table.move_to(index, Aged::Lingering);
         if let Some(rested) = self.fresh.push(index, self.config.awake / SHARDS) {
             self.table.sleep(rested);
         }
-        while self.table.count(List::Lingering) > (self.config.limits.lingering / SHARDS).max(1) {
-            let Some(oldest) = self.table.oldest(List::Lingering) else { break };
+        while self.table.count(Aged::Lingering) > (self.config.limits.lingering / SHARDS).max(1) {
+            let Some(oldest) = self.table.oldest(Aged::Lingering) else { break };
             self.close_for(Limit::Lingering, oldest, sink)?;
             self.table.fetch_resting();
         }

@@ -9,9 +9,6 @@ use wire::Timestamp;
 /// So many datagrams ahead, what one needs is fetched.
 const AHEAD: usize = 4;
 
-/// So many datagrams ahead, what one needs is fetched.
-const AHEAD: usize = 4;
-
 /// Every `of`-th of the shards, from the `part`-th on.
 ///
 /// All of them together hold a run's connections, whatever their number; a thread can have one of them

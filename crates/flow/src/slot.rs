@@ -19,15 +19,32 @@ pub(crate) struct Slot<H> {
     pub(crate) list: List,
 }
 
-/// A list by age.
+/// Where a connection stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum List {
-    /// Connections that may go on and spoke last, the least recently active first. They are awake.
+    /// TCP that may go on, and is among those that spoke last. They are awake.
     Active,
-    /// Those that may go on and have not spoken since; likewise. They sleep, but for those that hold bytes.
+    Aged(Aged),
+}
+
+/// A list by age, the least recently active first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Aged {
+    /// As those of TCP that are active, of messages.
+    Active,
+    /// Connections that may go on and have not spoken for long. They sleep, but for those that hold bytes.
     Dormant,
-    /// Those that are over and wait for stragglers, likewise.
+    /// Those that are over and wait for stragglers.
     Lingering,
+}
+
+impl List {
+    pub(crate) const LINGERING: Self = Self::Aged(Aged::Lingering);
+
+    /// May it go on, and spoke it not long ago?
+    pub(crate) fn is_active(self) -> bool {
+        matches!(self, Self::Active | Self::Aged(Aged::Active))
+    }
 }
 
 /// Where what is known of a connection is kept.
