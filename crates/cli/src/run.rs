@@ -7,7 +7,7 @@ use crate::stop::Stop;
 use crate::workers::{Counted, Done, Halted, Workers};
 use crate::{FAILED, INCOMPLETE, USAGE};
 use anyhow::Context;
-use capture::{Filter, Input, Inputs, LiveStats, Packet, Reader, Recorder, Verdict};
+use capture::{Filter, Input, Inputs, LiveStats, Packet, Reader, Recorder, Stretch, Verdict};
 use flow::{Arrival, Books, Intake, Reason, Source, Totals};
 pub(crate) use sink::Dropped;
 use sink::{Disk, InputSummary, SinkError, Summary};
@@ -335,9 +335,9 @@ impl<'a> Run<'a> {
                 self.workers.as_mut().map_or(Ok(()), Workers::flush)?;
             }
             match reader.stretch() {
-                Ok(Some(stretch)) => {
-                    for packet in stretch {
-                        self.take(input, &packet)?;
+                Ok(Some(mut stretch)) => {
+                    while let Some(packet) = self.take_plain(input, &mut stretch)? {
+                        self.take_any(input, &packet)?;
                     }
                 }
                 Ok(None) => break,
@@ -372,17 +372,44 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Takes one packet through the filter and the intake to the workers.
+    /// Takes packets to the workers as long as they are plain ones, which need not be asked about anything; one that is
+    /// not.
     #[inline(always)]
-    pub(crate) fn take(&mut self, input: &Origin<'_>, packet: &Packet<'_>) -> Result<(), Halted> {
-        if let (Some(workers), Some(link), None) = (&mut self.workers, packet.link, &self.filter)
-            && packet.has_time
-        {
-            let source = source(input, packet, packet.time.again());
-            if let Some(arrival) = self.intake.plain(source, &frame(packet, link)) {
-                self.clock = packet.time.again();
-                return workers.take(&arrival, packet.block);
+    fn take_plain<'p>(
+        &mut self,
+        input: &Origin<'_>,
+        stretch: &mut Stretch<'p>,
+    ) -> Result<Option<Packet<'p>>, Halted> {
+        let (intake, clock) = (&mut self.intake, &mut self.clock);
+        match &mut self.workers {
+            Some(Workers::Here(crew)) if self.filter.is_none() => {
+                for packet in stretch {
+                    match plain(intake, clock, input, &packet) {
+                        Some(arrival) => crew.take(&arrival)?,
+                        None => return Ok(Some(packet.again())),
+                    }
+                }
+                Ok(None)
             }
+            Some(Workers::Threads(threads)) if self.filter.is_none() => {
+                for packet in stretch {
+                    match plain(intake, clock, input, &packet) {
+                        Some(arrival) => threads.take(&arrival, packet.block)?,
+                        None => return Ok(Some(packet.again())),
+                    }
+                }
+                Ok(None)
+            }
+            _ => Ok(stretch.next()),
+        }
+    }
+
+    /// Takes one packet through the filter and the intake to the workers.
+    pub(crate) fn take(&mut self, input: &Origin<'_>, packet: &Packet<'_>) -> Result<(), Halted> {
+        if let (Some(workers), None) = (&mut self.workers, &self.filter)
+            && let Some(arrival) = plain(&mut self.intake, &mut self.clock, input, packet)
+        {
+            return workers.take(&arrival, packet.block);
         }
         self.take_any(input, &packet.again())
     }
@@ -485,6 +512,21 @@ impl<'a> Run<'a> {
             true => Status::Complete,
         })
     }
+}
+
+/// The datagram of a plain packet, which has a time.
+#[inline(always)]
+fn plain<'p>(
+    intake: &mut Intake,
+    clock: &mut Timestamp,
+    input: &Origin<'_>,
+    packet: &Packet<'p>,
+) -> Option<Arrival<'p>> {
+    let link = packet.link.filter(|_| packet.has_time)?;
+    let source = source(input, packet, packet.time.again());
+    let arrival = intake.plain(source, &frame(packet, link))?;
+    *clock = packet.time.again();
+    Some(arrival)
 }
 
 /// Where what a packet brings comes from.

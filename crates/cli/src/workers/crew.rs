@@ -51,8 +51,9 @@ impl Crew {
         Err(Halted)
     }
 
+    /// Takes in a datagram.
     #[inline(always)]
-    pub(super) fn take(&mut self, arrival: &Arrival<'_>) -> Result<(), Halted> {
+    pub(crate) fn take(&mut self, arrival: &Arrival<'_>) -> Result<(), Halted> {
         match self.shards.handle(arrival, &mut self.output) {
             Ok(()) => Ok(()),
             Err(error) => self.fail(error),

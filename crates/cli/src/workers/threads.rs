@@ -290,8 +290,9 @@ impl Threads {
         Ok(ways)
     }
 
+    /// Takes in a datagram, whose bytes stand in `block` if they were not put together from fragments.
     #[inline(always)]
-    pub(super) fn take(&mut self, arrival: &Arrival<'_>, block: &Block) -> Result<(), Halted> {
+    pub(crate) fn take(&mut self, arrival: &Arrival<'_>, block: &Block) -> Result<(), Halted> {
         let number = arrival.shard() % self.batches.len();
         if !self.batches[number].buffer().is_some_and(|buffer| buffer.is(block)) {
             self.send(number)?;
