@@ -103,12 +103,6 @@ impl ShortLedger {
     }
 }
 
-/// Both, if each is below 256.
-fn in_bytes(counts: [u16; 2]) -> Option<[u8; 2]> {
-    let [low, high] = counts.map(|n| u8::try_from(n).ok());
-    Some([low?, high?])
-}
-
 impl Default for Ledger {
     fn default() -> Self {
         Self { counts: Counts::Few(Few::default()) }
@@ -302,12 +296,14 @@ impl Ledger {
     /// The counts in short, if they can be.
     pub(crate) fn short(&self) -> Option<ShortLedger> {
         let Counts::Few(few) = &self.counts else { return None };
-        Some(ShortLedger {
-            bytes: few.bytes.map(u32::to_le_bytes),
-            packets: in_bytes(few.packets)?,
-            chunks: in_bytes(few.chunks)?,
-            messages: in_bytes(few.messages)?,
-            speaker: few.speaker,
+        let Few { bytes, packets, chunks, messages, speaker } = *few;
+        let all = [packets, chunks, messages].as_flattened().iter().fold(0, |all, n| all | n);
+        (all <= u16::from(u8::MAX)).then(|| ShortLedger {
+            bytes: bytes.map(u32::to_le_bytes),
+            packets: packets.map(|n| n as u8),
+            chunks: chunks.map(|n| n as u8),
+            messages: messages.map(|n| n as u8),
+            speaker,
         })
     }
 

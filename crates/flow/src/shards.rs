@@ -4,6 +4,7 @@ use crate::arrival::Label;
 use crate::{Arrival, Batch, Books, Census, Config, Opened, SHARDS, Shard, Sink, Totals};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 use wire::Timestamp;
 
 /// So many datagrams ahead, what one needs is fetched.
@@ -111,10 +112,14 @@ impl<H: Copy> Shards<H> {
         for (i, shard) in self.shards.iter().enumerate() {
             queue.extend(shard.next_opened(&open[i]).map(|opened| Reverse((opened, i))));
         }
-        while let Some(Reverse((_, i))) = queue.pop() {
+        while let Some(mut first) = queue.peek_mut() {
+            let Reverse((_, i)) = *first;
             let (shard, open) = (&mut self.shards[i], &mut open[i]);
             shard.finish_next(open, sink)?;
-            queue.extend(shard.next_opened(open).map(|opened| Reverse((opened, i))));
+            match shard.next_opened(open) {
+                Some(opened) => *first = Reverse((opened, i)),
+                None => drop(PeekMut::pop(first)),
+            }
         }
         self.shards.iter_mut().for_each(Shard::forget_all);
         Ok(())

@@ -62,17 +62,23 @@ impl Short {
         }
         let ledger = entry.ledger.short()?;
         let tcp = tcp.short(&ledger)?;
-        let secs = first.time.secs();
-        let ahead = |number: u64| u32::try_from(number.checked_sub(first.number())?).ok();
-        Some(Self {
-            secs: u32::try_from(secs).ok()?,
+        let (secs, number) = (first.time.secs() as u64, first.number());
+        let last_secs = (last.time.secs() as u64).wrapping_sub(secs);
+        let last_ahead = last.number().wrapping_sub(number);
+        let opened_ahead = entry.opened.wrapping_sub(number);
+        // All at once: what is negative has its highest bits set.
+        let fits = (secs | number | last_ahead | opened_ahead) <= u64::from(u32::MAX)
+            && last_secs <= u64::from(u16::MAX)
+            && first.file() <= u32::from(u8::MAX);
+        fits.then_some(Self {
+            secs: secs as u32,
             nanos: Nanos::of(first.time),
-            last_secs: u16::try_from(last.time.secs().checked_sub(secs)?).ok()?,
+            last_secs: last_secs as u16,
             last_nanos: Nanos::of(last.time),
-            number: u32::try_from(first.number()).ok()?,
-            last_ahead: ahead(last.number())?,
-            opened_ahead: ahead(entry.opened)?,
-            file: u8::try_from(first.file()).ok()?,
+            number: number as u32,
+            last_ahead: last_ahead as u32,
+            opened_ahead: opened_ahead as u32,
+            file: first.file() as u8,
             swapped: entry.connection.is_swapped(),
             ledger,
             tcp,

@@ -53,14 +53,15 @@ impl End {
     #[inline(always)]
     fn short(&self, bytes: u64, packets: u32) -> Option<ShortStream> {
         let &Self { isn, next, acked, count, second, last_packet } = self;
-        if u64::from(next) != bytes + 1 || acked != next + 1 {
-            return None;
-        }
-        Some(ShortStream {
+        let last_packet_behind = packets.wrapping_sub(last_packet);
+        let fits = u64::from(next) == bytes + 1
+            && acked == next + 1
+            && (count | last_packet_behind) <= u32::from(u8::MAX);
+        fits.then_some(ShortStream {
             isn: isn.to_le_bytes(),
             second: second.to_le_bytes(),
-            raw_count: u8::try_from(count).ok()?,
-            last_packet_behind: u8::try_from(packets.checked_sub(last_packet)?).ok()?,
+            raw_count: count as u8,
+            last_packet_behind: last_packet_behind as u8,
         })
     }
 
