@@ -189,6 +189,15 @@ pub struct Stretch<'a> {
     packets: &'a mut u64,
 }
 
+impl<'a> Stretch<'a> {
+    /// Where the packet that comes next probably begins, for a guess at what it is: its bytes, if its record is of the
+    /// most usual kind, and those behind them.
+    #[inline(always)]
+    pub fn upcoming(&self) -> &'a [u8] {
+        self.rest.get(self.format.usual_header()..).unwrap_or_default()
+    }
+}
+
 impl<'a> Iterator for Stretch<'a> {
     type Item = Packet<'a>;
 

@@ -383,7 +383,8 @@ impl<'a> Run<'a> {
         let (intake, clock) = (&mut self.intake, &mut self.clock);
         match &mut self.workers {
             Some(Workers::Here(crew)) if self.filter.is_none() => {
-                for packet in stretch {
+                while let Some(packet) = stretch.next() {
+                    crew.foresee(stretch.upcoming());
                     match plain(intake, clock, input, &packet) {
                         Some(arrival) => crew.take(&arrival)?,
                         None => return Ok(Some(packet.again())),

@@ -1,11 +1,11 @@
 //! Several shards: all of a run's, or those of one worker.
 
 use crate::arrival::Label;
-use crate::{Arrival, Batch, Books, Census, Config, Opened, SHARDS, Shard, Sink, Totals};
+use crate::{Arrival, Batch, Books, Census, Config, Opened, SHARDS, Shard, Sink, Source, Totals};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
-use wire::Timestamp;
+use wire::{Frame, LinkType, Timestamp};
 
 /// So many datagrams ahead, what one needs is fetched.
 const AHEAD: usize = 4;
@@ -52,6 +52,19 @@ impl<H: Copy> Shards<H> {
         match self.shards.get_mut(place) {
             Some(shard) => shard.handle(arrival, sink),
             None => Ok(()),
+        }
+    }
+
+    /// A frame that begins with these bytes may come soon: what it needs to open a connection is fetched. It is a guess;
+    /// nothing hangs on it but time.
+    #[inline(never)]
+    pub fn foresee(&self, bytes: &[u8]) {
+        let frame = Frame { link: LinkType::ETHERNET, bytes, wire_len: 0 };
+        if let Some(plain) = wire::decode_plain(&frame) {
+            let arrival = Arrival::new(Source::default(), 0, 0, &plain.datagram());
+            if let Some(shard) = self.shards.get(usize::from(self.places[arrival.shard()])) {
+                shard.fetch(&arrival.label);
+            }
         }
     }
 

@@ -44,7 +44,7 @@ pub use dropped::{Dropped, Layer};
 pub use ends::Ends;
 pub use link::amsdu::{Aggregate, Subframes};
 pub use link_type::LinkType;
-pub use plain::{Plain, decode_plain};
+pub use plain::{Plain, decode_plain, may_open};
 pub use timestamp::Timestamp;
 pub use vlan::VlanIds;
 

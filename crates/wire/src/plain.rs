@@ -105,6 +105,15 @@ pub fn decode_plain<'a>(frame: &Frame<'a>) -> Option<Plain<'a>> {
     }
 }
 
+/// Does a frame look like a [plain](decode_plain) one that opens a TCP connection? One byte is asked, so that it can be
+/// asked of every frame: others may look like it.
+#[inline(always)]
+pub fn may_open(frame: &[u8]) -> bool {
+    const FLAGS: usize = field::SIZE + 13;
+    const TELLING: u8 = TcpFlags::SYN.0 | TcpFlags::ACK.0 | TcpFlags::FIN.0 | TcpFlags::RST.0;
+    frame.get(FLAGS).is_some_and(|flags| flags & TELLING == TcpFlags::SYN.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -56,6 +56,15 @@ impl Format {
         }
     }
 
+    /// How long the header of a record of the most usual kind is.
+    #[inline(always)]
+    pub(crate) fn usual_header(&self) -> usize {
+        match self {
+            Self::Pcap(format) => format.header(),
+            Self::Pcapng(_) => pcapng::ENHANCED_HEADER,
+        }
+    }
+
     /// Reads the file header.
     pub(crate) fn read_header(window: &mut Window) -> Result<Self, Reason> {
         let whole = window.need(4).map_err(Reason::Read)?;

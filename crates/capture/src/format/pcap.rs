@@ -76,6 +76,12 @@ impl Pcap {
         self.link
     }
 
+    /// Length of a record's header.
+    #[inline(always)]
+    pub(crate) fn header(&self) -> usize {
+        self.variant.header
+    }
+
     /// Takes the next packet, whose record is described in `record`; `false` where there is none.
     #[inline]
     pub(crate) fn next(&mut self, window: &mut Window, record: &mut Record) -> Result<bool, Fault> {

@@ -14,6 +14,9 @@ const PACKET: u32 = 2;
 const SIMPLE: u32 = 3;
 const ENHANCED: u32 = 6;
 
+/// Where the packet begins in an enhanced packet block.
+pub(crate) const ENHANCED_HEADER: usize = 28;
+
 /// Type and length, and the length again at the end.
 const FRAME: u32 = 12;
 

@@ -51,6 +51,14 @@ impl Crew {
         Err(Halted)
     }
 
+    /// A frame that begins here may come next.
+    #[inline(always)]
+    pub(crate) fn foresee(&self, bytes: &[u8]) {
+        if wire::may_open(bytes) {
+            self.shards.foresee(bytes);
+        }
+    }
+
     /// Takes in a datagram.
     #[inline(always)]
     pub(crate) fn take(&mut self, arrival: &Arrival<'_>) -> Result<(), Halted> {
