@@ -54,16 +54,26 @@ pub(crate) fn reader(bytes: Vec<u8>) -> Reader {
     Reader::from_read("test", Box::new(Cursor::new(bytes))).unwrap()
 }
 
-/// The packets before the end or the first error, and that error.
+/// The packets before the end or the first error, and that error. They are asked for one by one and in stretches by
+/// turns.
 pub(crate) fn read_out(reader: &mut Reader) -> (Vec<Owned>, Option<ReadError>) {
-    let mut packets = Vec::new();
-    loop {
-        match reader.next_packet() {
-            Ok(Some(packet)) => packets.push(packet.into()),
-            Ok(None) => return (packets, None),
+    let mut packets: Vec<Owned> = Vec::new();
+    for turn in 0.. {
+        let before = packets.len();
+        let result = match turn % 4 {
+            0 => reader.next_packet().map(|packet| packets.extend(packet.map(Owned::from))),
+            most => reader.stretch().map(|stretch| {
+                packets.extend(stretch.into_iter().flatten().map(Owned::from).take(most * 2));
+            }),
+        };
+        assert!(packets.last().is_none_or(|last| last.number == reader.packets()));
+        match result {
+            Ok(()) if packets.len() > before => {}
+            Ok(()) => return (packets, None),
             Err(error) => return (packets, Some(error)),
         }
     }
+    unreachable!("there is no end to turns")
 }
 
 /// All packets of a capture without damage.

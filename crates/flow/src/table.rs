@@ -596,7 +596,12 @@ impl<H: Copy> Table<H> {
         let (Some(slot), Some(hash)) = (self.slots.get(index), self.hash_at(index)) else { return };
         let (key, older) = (slot.key.get(), slot.older);
         let place = place_of(key.fixed_hash());
-        (self.recent[place], self.recent_alone[place]) = (NONE, NONE);
+        if self.recent[place] == index {
+            self.recent[place] = NONE;
+        }
+        if slot.place == Place::Tcp && self.recent_alone[place] == slot.number {
+            self.recent_alone[place] = NONE;
+        }
         if self.keys.take(hash, |i| i == index).is_some() {
             if older != NONE {
                 self.keys.insert(hash, older, key_of(&self.slots));
@@ -637,6 +642,7 @@ fn key_of<H>(slots: &Paged<Slot<H>>) -> impl Fn(u32) -> Option<FlowKey> {
 mod tests {
     use super::*;
     use crate::{Endpoint, Source};
+    use proptest::prelude::*;
 
     fn connection(protocol: u8, port: u16) -> Connection {
         let end = |port| Endpoint { addr: "10.0.0.1".parse().unwrap(), port };
@@ -698,6 +704,47 @@ mod tests {
             (table.least_recently_active(), table.oldest(Aged::Lingering)),
             (Some(b), Some(a))
         );
+    }
+
+    proptest! {
+        /// Whoever asks for the least recently active is told as if all were kept in order.
+        #[test]
+        fn those_that_are_active_are_told_in_order(
+            steps in prop::collection::vec((0..6u8, any::<prop::sample::Index>()), 1..200),
+        ) {
+            let mut table = Table::new(0);
+            // Those that are active, the least recently first, with what to know them by.
+            let mut known: Vec<u32> = Vec::new();
+            for (opened, (step, which)) in (1..).zip(steps) {
+                let chosen = (!known.is_empty()).then(|| which.index(known.len()));
+                match (step, chosen) {
+                    (0, _) | (_, None) => {
+                        let protocol = if opened % 3 == 0 { 17 } else { 6 };
+                        known.push(add(&mut table, connection(protocol, opened as u16), opened, ()));
+                    }
+                    (1, Some(_)) => {
+                        table.retire();
+                        known.remove(0);
+                    }
+                    (2, Some(chosen)) => table.remove(known.remove(chosen)),
+                    (3, Some(chosen)) => table.move_to(known.remove(chosen), Aged::Lingering),
+                    (_, Some(chosen)) => {
+                        let index = known.remove(chosen);
+                        table.touch(index);
+                        known.push(index);
+                    }
+                }
+                prop_assert_eq!(table.active + table.count(Aged::Active), known.len());
+                if step % 2 == 0 {
+                    prop_assert_eq!(table.least_recently_active(), known.first().copied());
+                }
+            }
+            for &index in &known {
+                prop_assert_eq!(table.least_recently_active(), Some(index));
+                table.retire();
+            }
+            prop_assert_eq!(table.least_recently_active(), None);
+        }
     }
 
     #[test]

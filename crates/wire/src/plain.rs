@@ -156,6 +156,18 @@ mod tests {
     }
 
     #[test]
+    fn one_byte_tells_what_may_open_a_connection() {
+        let syn = |flags: u8| {
+            let mut tcp = TCP;
+            tcp[13] = flags;
+            may_open(&frame(6, &tcp))
+        };
+        // SYN, and SYN with ECE and CWR (RFC 3168); not SYN-ACK, ACK or RST.
+        assert_eq!([0x02, 0xc2, 0x12, 0x10, 0x04].map(syn), [true, true, false, false, false]);
+        assert!(!may_open(&frame(6, &TCP)[..40]));
+    }
+
+    #[test]
     fn others_are_left_to_the_long_way() {
         assert!(!found(&frame(132, &TCP), 61));
         // Fragments, options, tags, a snapped packet, a UDP length that is not IP's.
