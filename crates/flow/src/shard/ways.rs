@@ -1,0 +1,187 @@
+//! The ways of datagrams to their connection: a short one that nearly all segments go, and those for others.
+
+use super::Shard;
+use crate::arrival::Label;
+use crate::entry::Entry;
+use crate::parcel::Parcel;
+use crate::slot::List;
+use crate::table::Live;
+use crate::tcp::{Head, State};
+use crate::{Arrival, Chunk, Config, End, EndFlag, Sink};
+use wire::{Body, Segment, TcpFlags, Timestamp};
+
+/// What became of a segment on the short way.
+enum Taken {
+    Done,
+    /// Nothing has changed.
+    Not(Found),
+}
+
+/// Why a segment could not go the short way.
+#[derive(Clone, Copy)]
+enum Found {
+    /// It is not next in this connection, or that was idle.
+    IsNotNext(u32),
+    /// Its connection is none of the recent ones.
+    NoRecent,
+}
+
+impl<H: Copy> Shard<H> {
+    /// Takes in a datagram.
+    ///
+    /// # Errors
+    /// The sink's own.
+    #[inline(always)]
+    pub(crate) fn handle<S: Sink<Handle = H>>(
+        &mut self,
+        arrival: &Arrival<'_>,
+        sink: &mut S,
+    ) -> Result<(), S::Error> {
+        let Body::Tcp(segment) = &arrival.body else {
+            return self.handle_message(&arrival.again(), sink);
+        };
+        let bytes = segment.payload.bytes;
+        match self.take_next(&arrival.label, &Head::of(segment), || bytes, sink)? {
+            Taken::Done => Ok(()),
+            Taken::Not(found) => self.handle_segment(found, &arrival.again(), sink),
+        }
+    }
+
+    /// The same for one of a batch. What stands there is read as it is needed: most of it is not.
+    #[inline(always)]
+    pub(crate) fn handle_parcel<S: Sink<Handle = H>>(
+        &mut self,
+        parcel: &Parcel,
+        buffer: &[u8],
+        sink: &mut S,
+    ) -> Result<(), S::Error> {
+        if !parcel.is_tcp() {
+            return self.handle_message(&parcel.open(buffer), sink);
+        }
+        match self.take_next(&parcel.label, &parcel.head, || parcel.bytes(buffer), sink)? {
+            Taken::Done => Ok(()),
+            Taken::Not(found) => self.handle_segment(found, &parcel.open(buffer), sink),
+        }
+    }
+
+    /// Takes in a segment that could not go the [short way](Self::take_next).
+    #[inline(never)]
+    fn handle_segment<S: Sink<Handle = H>>(
+        &mut self,
+        found: Found,
+        arrival: &Arrival<'_>,
+        sink: &mut S,
+    ) -> Result<(), S::Error> {
+        let Body::Tcp(segment) = &arrival.body else { return Ok(()) };
+        self.retire();
+        let newest = match found {
+            Found::IsNotNext(index) => Some(index),
+            Found::NoRecent => self.table.newest(&arrival.label.key),
+        };
+        if let (Found::NoRecent, Some(index)) = (found, newest)
+            && self.table.note_alone(index, arrival.label.hash)
+            && let bytes = segment.payload.bytes
+            && let Taken::Done =
+                self.take_next(&arrival.label, &Head::of(segment), || bytes, sink)?
+        {
+            return Ok(());
+        }
+        if self.take_opening(newest, arrival, segment, sink)? {
+            return Ok(());
+        }
+        self.handle_with_care(newest, arrival, segment, sink)
+    }
+
+    /// Gives a segment to its connection on the short way that nearly all go: nothing is missing, and it
+    /// is next. `bytes` gives what it carries.
+    #[inline(always)]
+    fn take_next<'b, S: Sink<Handle = H>>(
+        &mut self,
+        label: &Label,
+        head: &Head,
+        bytes: impl FnOnce() -> &'b [u8],
+        sink: &mut S,
+    ) -> Result<Taken, S::Error> {
+        let now = self.table.tick();
+        let Some(live) = self.table.recent_alone(&label.key, label.hash) else {
+            return Ok(Taken::Not(Found::NoRecent));
+        };
+        let Live { entry, tcp } = live;
+        let (index, from) = (entry.index, label.from());
+        if !tcp.is_next(from, head)
+            || self.timed && was_idle(&self.config, entry, tcp, label.source.time)
+        {
+            return Ok(Taken::Not(Found::IsNotNext(index)));
+        }
+        let was_settled = tcp.is_settled();
+        tcp.take_next(from, head);
+        let over = tcp.is_settled();
+        let offset = entry.note_next(label, head.len as usize, now);
+        if head.len > 0 {
+            let side = entry.connection.side(from);
+            let chunk = Chunk { side, offset, bytes: bytes(), source: label.source.again() };
+            sink.data(entry.handle, &entry.connection, &chunk)?;
+        }
+        if head.flags.has(TcpFlags::FIN) {
+            let side = entry.connection.side(from);
+            let end = End { side, flag: EndFlag::Fin, source: label.source.again() };
+            sink.ended(entry.handle, &entry.connection, &end)?;
+            if let Some(timeouts) = self.told_time() {
+                self.look_after(index, timeouts.closing);
+            }
+        }
+        match over {
+            // Whoever may go on, and is awake with nothing held, is active.
+            false => debug_assert!(self.table.is_in(index, List::Active)),
+            // The last acknowledgement of the connection that was over last.
+            true if was_settled
+                && self.fresh.is_newest(index)
+                && self.table.rests_newest(index) => {}
+            true => self.rest(index, was_settled, sink)?,
+        }
+        Ok(Taken::Done)
+    }
+
+    /// Takes in a segment that opens a connection in the way that nearly all are opened: a SYN that is the
+    /// first of its key, or the answer to it. `false`, and nothing changed, where it is neither.
+    #[inline(always)]
+    fn take_opening<S: Sink<Handle = H>>(
+        &mut self,
+        newest: Option<u32>,
+        arrival: &Arrival<'_>,
+        segment: &Segment<'_>,
+        sink: &mut S,
+    ) -> Result<bool, S::Error> {
+        if newest.is_none()
+            && Head::of(segment).is_bare_syn()
+            && !arrival.label.key.ends_are_equal()
+        {
+            let index = self.open(true, arrival, arrival.label.from(), sink)?;
+            if let Some((entry, Some(tcp))) = self.table.awake(index) {
+                entry.initiator_known = true;
+                entry.note_packet(&arrival.label);
+                tcp.take_syn(arrival.label.from(), &Head::of(segment));
+            }
+            return Ok(true);
+        }
+        // Where time ends connections, it has to be asked first.
+        if self.config.timeouts.is_none()
+            && let Some(Live { entry, tcp }) =
+                self.table.recent_alone(&arrival.label.key, arrival.label.hash)
+            && tcp.take_syn_ack(arrival.label.from(), &Head::of(segment))
+        {
+            entry.note_packet(&arrival.label);
+            let index = entry.index;
+            self.table.touch(index);
+            return Ok(true);
+        }
+        Ok(false)
+    }
+}
+
+/// Was a connection silent for too long when a packet came at this time?
+#[inline(never)]
+fn was_idle<H>(config: &Config, entry: &mut Entry<H>, tcp: &State, time: Timestamp) -> bool {
+    let idle = config.timeouts.as_ref().map(|timeouts| timeouts.of(tcp.phase()));
+    idle.is_some_and(|idle| entry.was_idle(time, idle))
+}
