@@ -75,8 +75,9 @@ impl Reader {
         Ok(Some(self.record.packet(self.window.block(), self.packets)))
     }
 
-    /// The next packet, and those behind it that were read together with it; `None` where there is none. Nothing is
-    /// read before all are given, or what is left of them is dropped: their block stays as it is.
+    /// The next packet, and those behind it that were read together with it; `None` where there is none. Nothing more is
+    /// read for them: their block stays as it is. What is not taken out of a stretch comes again, but for its first
+    /// packet. Behind its last one there may be another stretch.
     ///
     /// This is for a program whose packets must go fast. To be asked for each takes 40 instructions more.
     ///

@@ -199,6 +199,11 @@ impl<'a> Run<'a> {
             let origin = Origin::of(input);
             let mut became = Progressed::default();
             let mut read = Ok(());
+            if input.length().is_none()
+                && self.workers.as_mut().is_some_and(|workers| workers.flush() == Err(Halted))
+            {
+                return Ok(true);
+            }
             match input.open() {
                 Ok(mut reader) => {
                     if self.workers.is_none() {
@@ -430,7 +435,9 @@ impl<'a> Run<'a> {
         }
         let source = source(input, packet, self.clock);
         let Some(workers) = &mut self.workers else { return Ok(()) };
-        if let Some(arrival) = self.intake.plain(source, &frame(packet, link)) {
+        if (self.filter.is_some() || !packet.has_time)
+            && let Some(arrival) = self.intake.plain(source, &frame(packet, link))
+        {
             return workers.take(&arrival, packet.block);
         }
         let take = |arrival: &Arrival<'_>| workers.take(arrival, packet.block);

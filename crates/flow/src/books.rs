@@ -124,7 +124,7 @@ impl Books {
 
     /// Is every packet accounted for?
     pub fn balance(&self) -> bool {
-        self.read == self.assigned + self.set_aside.iter().sum::<u64>()
+        self.read == self.assigned.wrapping_add(self.set_aside.iter().sum())
     }
 }
 

@@ -43,7 +43,7 @@ impl AddAssign<&Self> for Census {
 
 impl<H: Copy> Shard<H> {
     /// Looks at every connection, which takes 50 ns for each that sleeps: for now and then.
-    pub fn census(&self) -> Census {
+    pub(crate) fn census(&self) -> Census {
         let mut census = Census { buffered: self.buffered() as u64, ..Census::default() };
         self.table.for_each(|list, entry, tcp| {
             for side in Side::BOTH {

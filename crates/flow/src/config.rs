@@ -89,7 +89,7 @@ impl Default for Config {
             timeouts: None,
             vlan_keys: false,
             limits: Limits::default(),
-            // 52 MB of TCP connections. To fall asleep and to wake up takes as long as five packets do, so it
+            // 25 MB of TCP connections, 60 where none is orderly. To fall asleep and to wake up takes as long as five packets do, so it
             // should be seldom: few captures have so many connections that speak in turn.
             awake: 1 << 17,
         }

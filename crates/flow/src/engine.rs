@@ -31,12 +31,15 @@ impl<H: Copy> Engine<H> {
         sink: &mut S,
     ) -> Result<(), S::Error> {
         match self.intake.plain(source, frame) {
-            Some(arrival) => self.shards.handle(&arrival, sink),
+            Some(arrival) => {
+                self.intake.take_dropped();
+                self.shards.handle(&arrival, sink)
+            }
             None => self.intake.handle(source, frame, |arrival| self.shards.handle(arrival, sink)),
         }
     }
 
-    /// It is `now`: see [`Shard::handle_timeout`](crate::Shard::handle_timeout).
+    /// It is `now`: see [`Shards::handle_timeout`].
     ///
     /// # Errors
     /// The sink's own.
@@ -72,7 +75,7 @@ impl<H: Copy> Engine<H> {
         self.shards.connections()
     }
 
-    /// Looks at every connection: see [`Shard::census`](crate::Shard::census).
+    /// Looks at every connection: see [`Shards::census`].
     pub fn census(&self) -> Census {
         self.shards.census()
     }
@@ -92,5 +95,48 @@ impl<H: Copy> Engine<H> {
         self.shards.add_to(&mut books, &mut totals);
         self.intake.add_to(&mut totals);
         (books, totals)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Connection;
+    use std::convert::Infallible;
+    use wire::LinkType;
+
+    struct Nothing;
+
+    impl Sink for Nothing {
+        type Handle = ();
+        type Error = Infallible;
+
+        fn opened(&mut self, _: &Connection) -> Result<(), Infallible> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn why_a_frame_was_dropped_is_said_of_the_last_one() {
+        let plain = [
+            &[2; 12][..],
+            &[8, 0, 0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2],
+            &[0, 53, 4, 0, 0, 8, 0, 0],
+        ]
+        .concat();
+        let mut engine = Engine::new(Config::default());
+        let mut dropped = |bytes: &[u8]| {
+            let frame = Frame { link: LinkType::ETHERNET, bytes, wire_len: bytes.len() as u32 };
+            let Ok(()) = engine.handle_packet(Source::default(), &frame, &mut Nothing);
+            engine.take_dropped().is_some()
+        };
+        assert_eq!([dropped(&plain[..20]), dropped(&plain)], [true, false]);
+        // Nor where nobody asked of the one before.
+        let frame = Frame { link: LinkType::ETHERNET, bytes: &plain[..20], wire_len: 20 };
+        let Ok(()) = engine.handle_packet(Source::default(), &frame, &mut Nothing);
+        let frame = Frame { bytes: &plain, ..frame };
+        let Ok(()) = engine.handle_packet(Source::default(), &frame, &mut Nothing);
+        assert!(engine.take_dropped().is_none());
+        assert_eq!((engine.books().read(), engine.books().assigned()), (4, 2));
     }
 }

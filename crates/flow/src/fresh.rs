@@ -18,7 +18,7 @@ impl Fresh {
         self.len > 0 && self.indexes[self.len - 1] == index
     }
 
-    /// Makes a connection the newest; one that is so no longer, if there are more than `most` then.
+    /// Makes a connection the newest of at most `most`; the one that has no place among them any more.
     pub(crate) fn push(&mut self, index: u32, most: usize) -> Option<u32> {
         if let Some(place) = self.indexes[..self.len].iter().position(|&other| other == index) {
             self.indexes[place..self.len].rotate_left(1);

@@ -33,7 +33,7 @@ impl Intake {
     }
 
     /// The datagram of a plain frame. `None` says nothing of any other, which was not taken in then:
-    /// [`Self::handle`] is for all.
+    /// [`Self::handle`] is for all. (What [`Self::take_dropped`] tells is not touched.)
     #[inline(always)]
     pub fn plain<'a>(&mut self, source: Source, frame: &Frame<'a>) -> Option<Arrival<'a>> {
         let plain = wire::decode_plain(frame)?;

@@ -162,9 +162,7 @@ impl Few {
         self.speaker = Speaker::of(end);
         Some(())
     }
-}
 
-impl Few {
     /// Can anything of a usual size be added?
     #[inline(always)]
     fn has_room(&self, end: usize) -> bool {
@@ -239,7 +237,7 @@ impl Ledger {
         self.add_next_of_many(end, frames, len)
     }
 
-    #[cold]
+    #[inline(never)]
     fn add_next_of_many(&mut self, end: usize, frames: u32, len: usize) -> u64 {
         self.add_packets(end, frames.into());
         if len > 0 { self.add_chunk(end, len) } else { self.offset(end) }

@@ -92,7 +92,6 @@ pub use connection::Connection;
 pub use engine::Engine;
 pub use intake::Intake;
 pub use key::{Endpoint, FlowKey};
-pub use shard::{OpenConnections, Opened, Shard};
 pub use shards::Shards;
 pub use sink::{Began, Chunk, Conflict, End, EndFlag, Ended, Gap, Report, Side, Sink};
 pub use source::Source;

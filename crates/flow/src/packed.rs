@@ -34,7 +34,7 @@ impl<T> Packed<T> {
             return number;
         }
         let number = self.values.len();
-        assert!(number < u32::MAX as usize, "no machine holds 2^32 of them, at 380 bytes each");
+        assert!(number < u32::MAX as usize, "no machine holds 2^32 of them, at 190 bytes each");
         if number == self.values.capacity() {
             // Not twice as many: an eighth may stand empty, not a half.
             self.values.reserve_exact((number / 8).max(LEAST));

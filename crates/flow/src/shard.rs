@@ -19,21 +19,21 @@ use wire::{Segment, TcpFlags};
 /// The connections of a shard that are still open when the input ends, in the order of their first
 /// packets.
 #[derive(Debug)]
-pub struct OpenConnections {
+pub(crate) struct OpenConnections {
     newest_first: Vec<u32>,
 }
 
 /// When a connection was opened: what comes first in the input is less.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Opened(u64);
+pub(crate) struct Opened(u64);
 
 /// Some of the connections.
 ///
-/// What every packet needs comes first, in one cache line: packets of one shard come one in 64, and each line of it
-/// has to be fetched anew.
+/// What every packet needs comes first: packets of one shard come one in 64, and each line of it has to be fetched
+/// anew.
 #[derive(Debug)]
 #[repr(C, align(64))]
-pub struct Shard<H> {
+pub(crate) struct Shard<H> {
     /// Does time end connections?
     timed: bool,
     pub(crate) table: Table<H>,
@@ -55,7 +55,7 @@ pub struct Shard<H> {
 
 impl<H: Copy> Shard<H> {
     /// An empty shard that keeps to its part of the limits.
-    pub fn new(config: Config) -> Self {
+    pub(crate) fn new(config: Config) -> Self {
         let (table, books) = (Table::new(config.awake / SHARDS), Books::default());
         let totals = Totals::default();
         let (fresh, holders) = (Fresh::default(), BTreeSet::new());
@@ -64,18 +64,19 @@ impl<H: Copy> Shard<H> {
         Self { timed, table, config, books, totals, buffered: 0, fresh, timers, holders, spoken: 0 }
     }
 
-    /// What became of the packets that came here.
-    pub fn books(&self) -> &Books {
+    /// What became of the packets that came here, but for the count of those that were assigned: whoever hands them
+    /// over has that.
+    pub(crate) fn books(&self) -> &Books {
         &self.books
     }
 
     /// Sums over the connections that were here.
-    pub fn totals(&self) -> &Totals {
+    pub(crate) fn totals(&self) -> &Totals {
         &self.totals
     }
 
     /// Connections held, those that linger included.
-    pub fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.table.len()
     }
 
@@ -91,7 +92,7 @@ impl<H: Copy> Shard<H> {
     }
 
     /// The connections that are open, as a queue for [`Self::finish_next`].
-    pub fn open_connections(&self) -> OpenConnections {
+    pub(crate) fn open_connections(&self) -> OpenConnections {
         OpenConnections { newest_first: self.table.by_first_packet().into_iter().rev().collect() }
     }
 
@@ -99,7 +100,7 @@ impl<H: Copy> Shard<H> {
     ///
     /// # Errors
     /// The sink's own.
-    pub fn finish_next<S: Sink<Handle = H>>(
+    pub(crate) fn finish_next<S: Sink<Handle = H>>(
         &mut self,
         open: &mut OpenConnections,
         sink: &mut S,
@@ -113,7 +114,7 @@ impl<H: Copy> Shard<H> {
 
     /// All connections of the queue are closed: forgets them. (One by one, that took half of the time of
     /// closing a million connections.)
-    pub fn forget_all(&mut self) {
+    pub(crate) fn forget_all(&mut self) {
         self.table.clear();
         self.fresh.clear();
         self.timers.clear();
@@ -122,7 +123,7 @@ impl<H: Copy> Shard<H> {
     }
 
     /// When the next connection of the queue was opened, for comparison with other shards.
-    pub fn next_opened(&self, open: &OpenConnections) -> Option<Opened> {
+    pub(crate) fn next_opened(&self, open: &OpenConnections) -> Option<Opened> {
         open.newest_first.last().map(|&index| Opened(self.table.opened(index)))
     }
 

@@ -19,7 +19,7 @@ impl<H: Copy> Shard<H> {
     ///
     /// # Errors
     /// The sink's own.
-    pub fn handle_timeout<S: Sink<Handle = H>>(
+    pub(crate) fn handle_timeout<S: Sink<Handle = H>>(
         &mut self,
         now: Timestamp,
         sink: &mut S,

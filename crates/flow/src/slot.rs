@@ -9,7 +9,7 @@ use crate::key::KeptKey;
 pub(crate) struct Slot<H> {
     pub(crate) key: KeptKey,
     pub(crate) handle: H,
-    /// Its neighbours in its list, the older and the newer one.
+    /// Its neighbours in its list, the older and the newer one; of no meaning where it is in none.
     pub(crate) links: [u32; 2],
     /// The connection of the same key that was opened before it.
     pub(crate) older: u32,
@@ -30,8 +30,8 @@ pub(crate) enum List {
 /// A list by age, the least recently active first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Aged {
-    /// As those of TCP that are active, of messages.
-    Active,
+    /// Those of messages that may go on and spoke last. They are awake.
+    Messages,
     /// Connections that may go on and have not spoken for long. They sleep, but for those that hold bytes.
     Dormant,
     /// Those that are over and wait for stragglers.
@@ -43,7 +43,7 @@ impl List {
 
     /// May it go on, and spoke it not long ago?
     pub(crate) fn is_active(self) -> bool {
-        matches!(self, Self::Active | Self::Aged(Aged::Active))
+        matches!(self, Self::Active | Self::Aged(Aged::Messages))
     }
 }
 

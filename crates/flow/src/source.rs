@@ -40,7 +40,7 @@ impl Source {
 
     /// The same, read number by number: see [`Timestamp::again`].
     #[inline(always)]
-    pub fn again(&self) -> Self {
+    pub(crate) fn again(&self) -> Self {
         let (place, time) = (self.place.0, self.time.again());
         Self { time, place: Place(place) }
     }

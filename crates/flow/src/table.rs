@@ -1,7 +1,7 @@
 //! The connections of a shard, by key and by age.
 //!
 //! Each has a slot of 40 bytes, by whose number it is known. What else there is of it is kept
-//! beside, awake or asleep: awake as the engine works with it, 104 bytes and 264 more for TCP; asleep
+//! beside, awake or asleep: awake as the engine works with it, 112 bytes and 56 more for TCP, 264 beside where it is told in full; asleep
 //! in a fixed shape of 64 bytes where it is an ordinary TCP connection that is over (`short.rs`), else in the
 //! fewest bytes that it can be put down in, 23 to 64 in an ordinary capture (`entry.rs`, `tcp/asleep.rs`). It
 //! comes back as it was, so that nothing but memory hangs on which of them sleep.
@@ -61,7 +61,7 @@ impl Last<State> {
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Table<H> {
-    /// How often a connection was active.
+    /// Counts on with everything that may make a connection active.
     clock: u64,
     tcps: Packed<Live<H>>,
     lists: Lists,
@@ -82,9 +82,11 @@ pub(crate) struct Table<H> {
     messages: Paged<Entry<H>>,
     /// Where connections are put down on their way to a cell.
     scratch: Vec<u8>,
-    /// Those of TCP that were awake at some moment, and when they had been active, the least recently active last. One
-    /// that was active again since then comes behind all that were not.
+    /// Those of TCP that were active at some moment, and when they had been so, the least recently active last. What was
+    /// active again since then is not it any more.
     by_age: Vec<(u64, u32)>,
+    /// That moment, by the clock.
+    sorted_at: u64,
 }
 
 impl<H> Table<H> {
@@ -105,6 +107,7 @@ impl<H> Table<H> {
             keys: KeyIndex::default(),
             scratch: Vec::new(),
             by_age: Vec::new(),
+            sorted_at: 0,
         }
     }
 }
@@ -406,7 +409,7 @@ impl<H: Copy> Table<H> {
         let is_alone = place == Place::Tcp && older == NONE && !key.ends_are_equal();
         self.recent_alone[place_of(hash)] = if is_alone { number } else { NONE };
         match place {
-            Place::Message => self.lists.push(&mut self.slots, index, Aged::Active),
+            Place::Message => self.lists.push(&mut self.slots, index, Aged::Messages),
             _ => self.active += 1,
         }
         index
@@ -561,6 +564,22 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_that_goes_leaves_the_recent_places_of_others() {
+        let mut table = Table::new(0);
+        let place = |port| place_of(tcp(port).key().fixed_hash());
+        let other = (6..).find(|&port| place(port) == place(5)).unwrap();
+        let hash = tcp(other).key().fixed_hash();
+        let old = add(&mut table, tcp(5), 1, ());
+        let new = add(&mut table, tcp(other), 2, ());
+        table.remove(old);
+        assert!(table.recent_alone(&tcp(other).key(), hash).is_some());
+        assert_eq!(table.recent[place(5)], new);
+        table.remove(new);
+        assert!(table.recent_alone(&tcp(other).key(), hash).is_none());
+        assert_eq!(table.recent[place(5)], NONE);
+    }
+
+    #[test]
     fn first_packets_give_an_order_over_slots_used_again() {
         let mut table = Table::new(0);
         let a = add(&mut table, tcp(5), 10, ());
@@ -586,7 +605,7 @@ mod tests {
             }
             (0..100).for_each(|_| table.retire());
             assert_eq!(
-                (table.active + table.count(Aged::Active), table.count(Aged::Dormant)),
+                (table.active + table.count(Aged::Messages), table.count(Aged::Dormant)),
                 (200, 100)
             );
             let in_messages_and_tcps = (table.messages.len(), table.tcps.len());
@@ -605,7 +624,7 @@ mod tests {
                 table.touch(index);
             }
             assert_eq!(
-                (table.active + table.count(Aged::Active), table.count(Aged::Dormant)),
+                (table.active + table.count(Aged::Messages), table.count(Aged::Dormant)),
                 (300, 0)
             );
             table.retire();

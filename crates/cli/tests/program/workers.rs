@@ -168,3 +168,23 @@ fn what_is_over_is_written_while_a_pipe_is_silent() {
         assert_eq!(place.shell(&script).ends(0).errs("").out, "GET /", "{workers}");
     }
 }
+
+#[test]
+fn what_came_from_a_file_is_written_while_a_pipe_is_not_open_yet() {
+    let (c, s) = ("10.0.0.2:40000", SERVER);
+    let frames = [
+        tcp(c, s, SYN, 0, 0, ""),
+        tcp(s, c, SYN | ACK, 0, 1, ""),
+        tcp(c, s, FIN | ACK, 1, 1, "GET /"),
+        tcp(s, c, FIN | ACK, 1, 7, ""),
+    ];
+    let place = Place::with(Capture::all(frames, 1_563_783_090).pcap());
+    for workers in WORKERS {
+        let script = format!(
+            "rm -rf in out; mkfifo in; $P -q -r a.pcap -r in -o out --workers {workers} &
+            for try in $(seq 600); do [ -n \"$(cat out/* 2>/dev/null)\" ] && break; sleep 0.1; done
+            cat out/*; cat a.pcap > in; wait $!"
+        );
+        assert_eq!(place.shell(&script).ends(0).errs("").out, "GET /", "{workers}");
+    }
+}

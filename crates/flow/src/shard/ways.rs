@@ -164,13 +164,13 @@ impl<H: Copy> Shard<H> {
             }
             return Ok(true);
         }
-        // Where time ends connections, it has to be asked first.
-        if self.config.timeouts.is_none()
-            && let Some(Live { entry, tcp }) =
-                self.table.recent_alone(&arrival.label.key, arrival.label.hash)
-            && tcp.take_syn_ack(arrival.label.from(), &Head::of(segment))
+        let (label, head) = (&arrival.label, Head::of(segment));
+        if let Some(Live { entry, tcp }) = self.table.recent_alone(&label.key, label.hash)
+            && tcp.is_syn_ack(label.from(), &head)
+            && !(self.timed && was_idle(&self.config, entry, tcp, label.source.time))
         {
-            entry.note_packet(&arrival.label);
+            tcp.take_syn_ack(label.from(), &head);
+            entry.note_packet(label);
             let index = entry.index;
             self.table.touch(index);
             return Ok(true);
@@ -179,9 +179,83 @@ impl<H: Copy> Shard<H> {
     }
 }
 
-/// Was a connection silent for too long when a packet came at this time?
+/// Was a connection silent for too long when a packet came at this time? Where it was, this can be asked again of the
+/// same packet; where it was not, the packet is to be taken in.
 #[inline(never)]
 fn was_idle<H>(config: &Config, entry: &mut Entry<H>, tcp: &State, time: Timestamp) -> bool {
     let idle = config.timeouts.as_ref().map(|timeouts| timeouts.of(tcp.phase()));
     idle.is_some_and(|idle| entry.was_idle(time, idle))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Connection, Source, Timeouts};
+    use std::convert::Infallible;
+    use std::time::Duration;
+    use wire::{Datagram, Ends, Payload, VlanIds};
+
+    struct Nothing;
+
+    impl Sink for Nothing {
+        type Handle = ();
+        type Error = Infallible;
+
+        fn opened(&mut self, _: &Connection) -> Result<(), Infallible> {
+            Ok(())
+        }
+    }
+
+    const SYN: TcpFlags = TcpFlags::SYN;
+    const ACK: TcpFlags = TcpFlags::ACK;
+
+    /// A segment from one of two ends at a second.
+    fn segment(from: u32, secs: i64, flags: TcpFlags, seq: u32, ack: u32) -> Arrival<'static> {
+        let payload = Payload { bytes: &[], len: 0 };
+        let body = Body::Tcp(Segment { seq, ack, flags, window: 0, payload });
+        let (ends, vlans) = (Ends::V4 { src: from, dst: 3 - from }, VlanIds::NONE);
+        let datagram = Datagram { ends, protocol: 6, src_port: 9, dst_port: 9, vlans, body };
+        let source = Source::new(Timestamp::new(secs, 0), 1, 1);
+        Arrival::new(source, secs as u64, 1, &datagram)
+    }
+
+    fn is_orderly(shard: &Shard<()>, arrival: &Arrival<'_>) -> Option<bool> {
+        let index = shard.table.newest(&arrival.label.key)?;
+        Some(matches!(shard.table.awake_tcp(index)?, State::Orderly(_)))
+    }
+
+    #[test]
+    fn a_connection_is_orderly_until_something_is_unusual() {
+        let live =
+            Config { timeouts: Some(Timeouts::all(Duration::from_secs(60))), ..Config::default() };
+        for config in [Config::default(), live] {
+            let mut shard = Shard::new(config);
+            let usual = [
+                segment(1, 1, SYN, 10, 0),
+                segment(2, 2, SYN | ACK, 50, 11),
+                segment(1, 3, ACK, 11, 51),
+                segment(1, 4, ACK | TcpFlags::FIN, 11, 51),
+            ];
+            for arrival in &usual {
+                let Ok(()) = shard.handle(arrival, &mut Nothing);
+                assert_eq!(is_orderly(&shard, arrival), Some(true));
+            }
+            let repeated = &usual[3];
+            let Ok(()) = shard.handle(repeated, &mut Nothing);
+            assert_eq!(is_orderly(&shard, repeated), Some(false));
+            assert_eq!(shard.connections(), 1);
+        }
+    }
+
+    #[test]
+    fn an_answer_that_comes_too_late_opens_another_connection() {
+        let timeouts = Timeouts::all(Duration::from_secs(60));
+        let wait = timeouts.half_open.as_secs() as i64;
+        let mut shard = Shard::new(Config { timeouts: Some(timeouts), ..Config::default() });
+        let Ok(()) = shard.handle(&segment(1, 1, SYN, 10, 0), &mut Nothing);
+        let late = segment(2, wait + 2, SYN | ACK, 50, 11);
+        let Ok(()) = shard.handle(&late, &mut Nothing);
+        assert_eq!((shard.totals().connections[6], shard.connections()), (2, 1));
+        assert_eq!(is_orderly(&shard, &late), Some(false));
+    }
 }

@@ -1,7 +1,7 @@
 //! TCP in which all goes as it should: a SYN, the SYN-ACK that answers it, and then nothing but what is next.
 //!
 //! That is nearly every connection of nearly every capture, to its end. Of such a one so little need be known that
-//! it stands in one cache line, and each segment takes a few dozen instructions instead of 400. What does not go as
+//! it takes 56 bytes, and each segment takes a few dozen instructions instead of 400. What does not go as
 //! it should is left to [`Tcp`], whose state is the one that [stands here](Tcp::from) told in full.
 
 use super::acks::{Acks, Known};
@@ -136,22 +136,23 @@ impl Orderly {
         self.ends[from & 1] = End::begin(head.seq, 1);
     }
 
-    /// Takes in the SYN-ACK that answers the [bare SYN](Head::is_bare_syn) from the other end and is the
-    /// connection's second segment; `false`, and nothing changed, where it is anything else.
+    /// Is it the SYN-ACK that answers the [bare SYN](Head::is_bare_syn) from the other end, and the connection's second
+    /// segment?
     #[inline(always)]
-    pub(super) fn take_syn_ack(&mut self, from: usize, head: &Head) -> bool {
-        let peer = &mut self.ends[1 - (from & 1)];
-        let answers = head.flags.0 & (SYN | ACK | FIN | RST) == SYN | ACK
+    pub(super) fn is_syn_ack(&self, from: usize, head: &Head) -> bool {
+        head.flags.0 & (SYN | ACK | FIN | RST) == SYN | ACK
             && head.len == 0
             && self.packets == 1
             && self.plain_syn[1 - (from & 1)]
-            && peer.place(head.ack) == 1;
-        if answers {
-            peer.note_acked(1);
-            self.ends[from & 1] = End::begin(head.seq, 2);
-            (self.packets, self.answered) = (2, true);
-        }
-        answers
+            && self.ends[1 - (from & 1)].place(head.ack) == 1
+    }
+
+    /// Takes in a segment that [is the SYN-ACK](Self::is_syn_ack).
+    #[inline(always)]
+    pub(super) fn take_syn_ack(&mut self, from: usize, head: &Head) {
+        self.ends[1 - (from & 1)].note_acked(1);
+        self.ends[from & 1] = End::begin(head.seq, 2);
+        (self.packets, self.answered) = (2, true);
     }
 
     /// Is it next, with nothing about it that would be unusual? The connection must be the only one of its key.
@@ -282,5 +283,56 @@ impl Orderly {
             && (tcp.in_order || tcp.packets == 1)
             && tcp.packets > 0;
         same.then_some(orderly)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A connection after its handshake.
+    fn opened() -> Orderly {
+        let head = |seq, ack, flags| Head { seq, ack, len: 0, flags: TcpFlags(flags), cut: false };
+        let mut orderly = Orderly::default();
+        orderly.take_syn(0, &head(u32::MAX, 0, SYN));
+        assert!(orderly.is_syn_ack(1, &head(7, 0, SYN | ACK)));
+        orderly.take_syn_ack(1, &head(7, 0, SYN | ACK));
+        orderly.take_next(0, &head(0, 8, ACK));
+        orderly
+    }
+
+    #[test]
+    fn what_grows_too_large_for_it_is_not_orderly() {
+        let mut orderly = opened();
+        let next = |orderly: &Orderly, len| {
+            let seq = orderly.ends[0].isn.wrapping_add(orderly.ends[0].next);
+            Head { seq, ack: 8, len, flags: TcpFlags(ACK), cut: false }
+        };
+        while orderly.ends[0].next < MOST - (1 << 30) {
+            let head = next(&orderly, 1 << 29);
+            assert!(orderly.is_next(0, &head));
+            orderly.take_next(0, &head);
+        }
+        let left = MOST - orderly.ends[0].next;
+        assert!(!orderly.is_next(0, &next(&orderly, left)));
+        let last = next(&orderly, left - 1);
+        assert!(orderly.is_next(0, &last));
+        orderly.take_next(0, &last);
+        assert_eq!(Orderly::of(&Tcp::from(&orderly)), Some(orderly));
+        assert!(!orderly.is_next(0, &next(&orderly, 1)));
+        assert!(orderly.is_next(0, &next(&orderly, 0)));
+        orderly.packets = u32::MAX;
+        assert!(!orderly.is_next(0, &next(&orderly, 0)));
+    }
+
+    #[test]
+    fn an_acknowledgement_is_of_what_was_delivered() {
+        let orderly = opened();
+        let acks = |ack| Head { seq: 8, ack, len: 0, flags: TcpFlags(ACK), cut: false };
+        // Before the SYN, of the SYN, beyond it.
+        assert_eq!(
+            [u32::MAX, 0, 1].map(|ack| orderly.is_next(1, &acks(ack))),
+            [false, true, false]
+        );
     }
 }

@@ -115,7 +115,8 @@ mod tests {
             self.next[from] = seq.wrapping_add(len + counts);
             self.ledger.add_packets(from, 1);
             if flags.has(SYN) && flags.has(ACK) {
-                assert!(self.tcp.take_syn_ack(from, &segment));
+                assert!(self.tcp.is_syn_ack(from, &segment));
+                self.tcp.take_syn_ack(from, &segment);
             } else if flags.has(SYN) {
                 self.tcp.take_syn(from, &segment);
             } else {

@@ -30,13 +30,21 @@ impl State {
         }
     }
 
-    /// Takes in the SYN-ACK that answers the [bare SYN](Head::is_bare_syn) from the other end and is the
-    /// connection's second segment; `false`, and nothing changed, where it is anything else.
+    /// Is it the SYN-ACK that answers the [bare SYN](Head::is_bare_syn) from the other end, and the connection's second
+    /// segment?
     #[inline(always)]
-    pub(crate) fn take_syn_ack(&mut self, from: usize, head: &Head) -> bool {
+    pub(crate) fn is_syn_ack(&self, from: usize, head: &Head) -> bool {
         match self {
-            Self::Orderly(orderly) => orderly.take_syn_ack(from, head),
+            Self::Orderly(orderly) => orderly.is_syn_ack(from, head),
             Self::Full(_) => false,
+        }
+    }
+
+    /// Takes in a segment that [is the SYN-ACK](Self::is_syn_ack).
+    #[inline(always)]
+    pub(crate) fn take_syn_ack(&mut self, from: usize, head: &Head) {
+        if let Self::Orderly(orderly) = self {
+            orderly.take_syn_ack(from, head);
         }
     }
 
@@ -191,7 +199,10 @@ impl State {
 
     /// Puts it down. It [can sleep](Self::can_sleep).
     pub(crate) fn put(&self, out: &mut Writer<'_>) {
-        self.to_full().put(out);
+        match self {
+            Self::Orderly(orderly) => Tcp::from(orderly).put(out),
+            Self::Full(tcp) => tcp.put(out),
+        }
     }
 
     /// What was put down.
