@@ -199,6 +199,7 @@ impl<'a> Run<'a> {
             let origin = Origin::of(input);
             let mut became = Progressed::default();
             let mut read = Ok(());
+            // It may be long until a pipe is opened: what came before is not held back.
             if input.length().is_none()
                 && self.workers.as_mut().is_some_and(|workers| workers.flush() == Err(Halted))
             {
