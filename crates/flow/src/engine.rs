@@ -101,20 +101,8 @@ impl<H: Copy> Engine<H> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Connection;
-    use std::convert::Infallible;
+    use crate::testing::Nothing;
     use wire::LinkType;
-
-    struct Nothing;
-
-    impl Sink for Nothing {
-        type Handle = ();
-        type Error = Infallible;
-
-        fn opened(&mut self, _: &Connection) -> Result<(), Infallible> {
-            Ok(())
-        }
-    }
 
     #[test]
     fn why_a_frame_was_dropped_is_said_of_the_last_one() {

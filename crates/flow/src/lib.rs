@@ -79,6 +79,8 @@ mod source;
 mod stats;
 mod table;
 mod tcp;
+#[cfg(test)]
+mod testing;
 mod timeouts;
 mod unpacker;
 mod varint;

@@ -233,13 +233,9 @@ impl<H: Copy> Table<H> {
         }
     }
 
-    /// What is known of a connection that sleeps and is to be closed.
+    /// What is known of a connection that sleeps, not [in short](Self::short_at), and is to be closed.
     pub(crate) fn recall_last(&self, index: u32) -> Option<(Entry<H>, Last<State>)> {
         let slot = self.slots.get(index)?;
-        if let Some(short) = self.short(slot) {
-            let last = Last::Settled { syn_seen: true };
-            return Some((short.entry(slot.key.get(), slot.handle), last));
-        }
         let (entry, mut bytes) = self.recall_entry(slot)?;
         let last = match Tcp::settled_with_syn(&bytes) {
             _ if !is_tcp(&entry) => Last::Message,

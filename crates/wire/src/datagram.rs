@@ -109,6 +109,13 @@ impl TcpFlags {
     /// The urgent pointer has a meaning.
     pub const URG: Self = Self(0x20);
 
+    /// Does it open a connection, and answer, end and reset none?
+    #[inline(always)]
+    pub fn is_plain_syn(self) -> bool {
+        const TELLING: u8 = TcpFlags::SYN.0 | TcpFlags::ACK.0 | TcpFlags::FIN.0 | TcpFlags::RST.0;
+        self.0 & TELLING == Self::SYN.0
+    }
+
     /// Are all bits of `other` set?
     pub fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0

@@ -110,8 +110,7 @@ pub fn decode_plain<'a>(frame: &Frame<'a>) -> Option<Plain<'a>> {
 #[inline(always)]
 pub fn may_open(frame: &[u8]) -> bool {
     const FLAGS: usize = field::SIZE + 13;
-    const TELLING: u8 = TcpFlags::SYN.0 | TcpFlags::ACK.0 | TcpFlags::FIN.0 | TcpFlags::RST.0;
-    frame.get(FLAGS).is_some_and(|flags| flags & TELLING == TcpFlags::SYN.0)
+    frame.get(FLAGS).is_some_and(|&flags| TcpFlags(flags).is_plain_syn())
 }
 
 #[cfg(test)]

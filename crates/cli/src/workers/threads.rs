@@ -21,7 +21,8 @@ use std::thread::{Builder, JoinHandle};
 /// they keep are a few MiB.
 const WAITING: usize = 16;
 
-/// So many on a desk, or twice as many on all, are enough to wake up a thread for: with two workers, to wake one up for each took 10 % more of a dry run.
+/// So many on a desk, or twice as many on all, are enough to wake up a thread for. To wake one up for each took two workers
+/// 10 % more of a dry run.
 const ENOUGH: usize = 8;
 
 /// A way in to workers. Each thread that reads has its own.

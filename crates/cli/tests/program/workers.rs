@@ -147,10 +147,9 @@ fn whoever_reads_is_far_ahead() {
     }
 }
 
+/// SYN, SYN-ACK, a request and both FINs.
 #[cfg(unix)]
-#[test]
-fn what_is_over_is_written_while_a_pipe_is_silent() {
-    // SYN, SYN-ACK, a request and both FINs; then the pipe stays open and nothing comes.
+fn one_request() -> Vec<u8> {
     let (c, s) = ("10.0.0.2:40000", SERVER);
     let frames = [
         tcp(c, s, SYN, 0, 0, ""),
@@ -158,7 +157,14 @@ fn what_is_over_is_written_while_a_pipe_is_silent() {
         tcp(c, s, FIN | ACK, 1, 1, "GET /"),
         tcp(s, c, FIN | ACK, 1, 7, ""),
     ];
-    let place = Place::with(Capture::all(frames, 1_563_783_090).pcap());
+    Capture::all(frames, 1_563_783_090).pcap()
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_over_is_written_while_a_pipe_is_silent() {
+    // The pipe stays open, and nothing more comes.
+    let place = Place::with(one_request());
     for workers in WORKERS {
         let script = format!(
             "rm -rf in out; mkfifo in; $P -q -r in -o out --workers {workers} & exec 3>in; cat a.pcap >&3
@@ -169,16 +175,10 @@ fn what_is_over_is_written_while_a_pipe_is_silent() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn what_came_from_a_file_is_written_while_a_pipe_is_not_open_yet() {
-    let (c, s) = ("10.0.0.2:40000", SERVER);
-    let frames = [
-        tcp(c, s, SYN, 0, 0, ""),
-        tcp(s, c, SYN | ACK, 0, 1, ""),
-        tcp(c, s, FIN | ACK, 1, 1, "GET /"),
-        tcp(s, c, FIN | ACK, 1, 7, ""),
-    ];
-    let place = Place::with(Capture::all(frames, 1_563_783_090).pcap());
+    let place = Place::with(one_request());
     for workers in WORKERS {
         let script = format!(
             "rm -rf in out; mkfifo in; $P -q -r a.pcap -r in -o out --workers {workers} &

@@ -190,21 +190,10 @@ fn was_idle<H>(config: &Config, entry: &mut Entry<H>, tcp: &State, time: Timesta
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Connection, Source, Timeouts};
-    use std::convert::Infallible;
+    use crate::testing::Nothing;
+    use crate::{Source, Timeouts};
     use std::time::Duration;
     use wire::{Datagram, Ends, Payload, VlanIds};
-
-    struct Nothing;
-
-    impl Sink for Nothing {
-        type Handle = ();
-        type Error = Infallible;
-
-        fn opened(&mut self, _: &Connection) -> Result<(), Infallible> {
-            Ok(())
-        }
-    }
 
     const SYN: TcpFlags = TcpFlags::SYN;
     const ACK: TcpFlags = TcpFlags::ACK;

@@ -77,8 +77,7 @@ impl Head {
     /// Is it a SYN that brings nothing and answers nothing?
     #[inline(always)]
     pub(crate) fn is_bare_syn(&self) -> bool {
-        const TELLING: u8 = TcpFlags::SYN.0 | TcpFlags::ACK.0 | TcpFlags::FIN.0 | TcpFlags::RST.0;
-        self.flags.0 & TELLING == TcpFlags::SYN.0 && self.len == 0
+        self.flags.is_plain_syn() && self.len == 0
     }
 }
 

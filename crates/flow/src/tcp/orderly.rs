@@ -21,7 +21,7 @@ const BOTH: u8 = 3;
 /// A direction of so many bytes is not orderly any more: its numbers are not told apart so easily.
 const MOST: u32 = 1 << 31;
 
-/// Such a connection, from before its first head.
+/// Such a connection, from before its first segment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Orderly {
     ends: [End; 2],
