@@ -1,5 +1,7 @@
 //! A run over captures: packets from the inputs through the filter and the engine to the output.
 
+mod reading;
+
 use crate::config::{Config, From};
 use crate::notes::Notes;
 use crate::progress::{Progress, say};
@@ -7,7 +9,7 @@ use crate::stop::Stop;
 use crate::workers::{Counted, Done, Halted, Workers};
 use crate::{FAILED, INCOMPLETE, USAGE};
 use anyhow::Context;
-use capture::{Filter, Input, Inputs, LiveStats, Packet, Reader, Recorder, Stretch, Verdict};
+use capture::{Filter, Input, LiveStats, Packet, Recorder, Stretch, Verdict};
 use flow::{Arrival, Books, Intake, Reason, Source, Totals};
 pub(crate) use sink::Dropped;
 use sink::{Disk, InputSummary, SinkError, Summary};
@@ -165,9 +167,6 @@ fn write_summary(path: &Path, json: &str) -> io::Result<()> {
     std::fs::write(path, json)
 }
 
-/// How many packets pass at least between two looks at the progress bar.
-const LOOK_EVERY: u64 = 8192;
-
 /// A run under way.
 pub(crate) struct Run<'a> {
     pub(crate) config: &'a Config,
@@ -188,56 +187,6 @@ pub(crate) struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    /// Reads the inputs in order, until workers halt. `false` where the filter is wrong: then nothing was
-    /// created.
-    fn read_all(
-        &mut self,
-        files: &'a Inputs,
-        inputs: &mut Vec<(Origin<'a>, Progressed)>,
-    ) -> anyhow::Result<bool> {
-        for input in files {
-            let origin = Origin::of(input);
-            let mut became = Progressed::default();
-            let mut read = Ok(());
-            // It may be long until a pipe is opened: what came before is not held back.
-            if input.length().is_none()
-                && self.workers.as_mut().is_some_and(|workers| workers.flush() == Err(Halted))
-            {
-                return Ok(true);
-            }
-            match input.open() {
-                Ok(mut reader) => {
-                    if self.workers.is_none() {
-                        // Asking waits for the first packet, on a pipe.
-                        let link = self.filter.as_ref().and_then(|_| reader.link_hint());
-                        if !self.filter_is_right(link) {
-                            return Ok(false);
-                        }
-                        self.workers = Workers::start(self.config)?;
-                        self.note_time_zone();
-                    }
-                    let Origin { number, name, .. } = &origin;
-                    self.notes.detail(|| format!("reading {name} as input {number}"));
-                    became.readable = true;
-                    let streams = input.length().is_none();
-                    read = self.read(&origin, streams, &mut reader, &mut became);
-                    became.packets = reader.packets();
-                    became.bytes = reader.bytes_read();
-                }
-                Err(error) => {
-                    self.notes.problem(&error);
-                    became.problem = Some(error.detail());
-                }
-            }
-            self.done += became.bytes;
-            inputs.push((origin, became));
-            if read == Err(Halted) || self.stop.is_wanted() {
-                return Ok(true);
-            }
-        }
-        Ok(self.workers.is_some() || self.filter_is_right(None))
-    }
-
     /// From now on, it takes in a part of the packets.
     pub(crate) fn share_intake(&mut self, part: usize, of: usize) {
         self.intake = Intake::part(&self.config.engine, part as u64, of as u64);
@@ -323,59 +272,6 @@ impl<'a> Run<'a> {
                 false
             }
         }
-    }
-
-    /// Reads one input to its end, or to where it is damaged.
-    #[inline(never)]
-    fn read(
-        &mut self,
-        input: &Origin<'_>,
-        streams: bool,
-        reader: &mut Reader,
-        became: &mut Progressed,
-    ) -> Result<(), Halted> {
-        let mut look_at = reader.packets() + LOOK_EVERY;
-        loop {
-            if streams && !reader.has_next() {
-                // The next packet may be long in coming.
-                self.workers.as_mut().map_or(Ok(()), Workers::flush)?;
-            }
-            match reader.stretch() {
-                Ok(Some(mut stretch)) => {
-                    while let Some(packet) = self.take_plain(input, &mut stretch)? {
-                        self.take_any(input, &packet)?;
-                    }
-                }
-                Ok(None) => break,
-                Err(error) => {
-                    self.notes.problem(&error);
-                    became.problem = Some(error.detail());
-                    break;
-                }
-            }
-            if !streams && reader.packets() < look_at {
-                continue;
-            }
-            if self.stop.is_wanted() {
-                let problem = format!("stopped by a signal after packet {}", reader.packets());
-                self.notes.problem(format_args!("{}: {problem}", input.name));
-                became.problem = Some(problem);
-                break;
-            }
-            if reader.packets() >= look_at {
-                look_at = reader.packets() + LOOK_EVERY;
-                if self.config.output.disk.as_ref().is_some_and(Disk::is_full) {
-                    let problem =
-                        format!("stopped after packet {}: the disk is full", reader.packets());
-                    became.problem = Some(problem);
-                    return Err(Halted);
-                }
-                let bytes = self.done + reader.bytes_read();
-                let connections = self.workers.as_ref().map_or(0, Workers::connections);
-                self.notes.progress().show(bytes, connections);
-            }
-        }
-        Ok(())
     }
 
     /// Takes packets to the workers as long as they are plain ones, which need not be asked about anything; one that is

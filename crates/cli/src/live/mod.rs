@@ -9,7 +9,7 @@ mod watch;
 
 use crate::config::{self, Config};
 use crate::run::{Dropped, Origin, Progressed, Run};
-use crate::workers::{Prepared, WhenBusy};
+use crate::workers::Prepared;
 use anyhow::Context;
 use capture::{Interface, Live, LiveConfig, LiveError, LiveStats, RecordConfig, Recorder};
 use metrics::Exporter;
@@ -51,7 +51,7 @@ impl<'a> Run<'a> {
         self.note_time_zone();
         let prepared = Prepared::new(self.config);
         privileges::give_up(&plan.privileges, &places(self.config, plan))?;
-        let mut ways_in = prepared.start(lives.len(), WhenBusy::Wait)?;
+        let mut ways_in = prepared.start(lives.len(), false)?;
         let recorder =
             plan.record.as_ref().map(|record| self.recorder(record, plan, &config, &lives));
         let together = Together::new(plan, self.config, self.stop.clone(), recorder.transpose()?);

@@ -6,6 +6,8 @@
 //! does not depend on how many there are.
 
 mod crew;
+mod hall;
+mod member;
 mod threads;
 
 use crate::config::{Config, From};
@@ -15,7 +17,7 @@ use crew::Crew;
 use flow::{Arrival, Books, Census, Shards, Totals};
 use sink::SinkError;
 use std::ops::AddAssign;
-use threads::Threads;
+use threads::{ByTurns, Threads};
 use wire::Timestamp;
 
 /// Output failed, or nobody reads it any more: nothing further need be read. What happened is said at
@@ -23,13 +25,16 @@ use wire::Timestamp;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Halted;
 
-/// What a thread that reads does where crews have enough to do.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum WhenBusy {
-    /// It works for one of them: what it reads does not run away.
-    Help,
-    /// It waits, so that it comes back as soon as there is room: somebody else waits for it to read.
-    Wait,
+/// How much those who work want to be read.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub(crate) enum Demand {
+    /// As usual.
+    #[default]
+    Usual,
+    /// Somebody had nothing to do.
+    Urgent,
+    /// Somebody has enough to do for now.
+    Satisfied,
 }
 
 /// What came of it all.
@@ -86,11 +91,7 @@ impl Prepared {
     ///
     /// # Errors
     /// The output directory cannot be created, or the system gives no more threads.
-    pub(crate) fn start(
-        mut self,
-        ways_in: usize,
-        when_busy: WhenBusy,
-    ) -> anyhow::Result<Vec<Workers>> {
+    pub(crate) fn start(mut self, ways_in: usize, by_turns: bool) -> anyhow::Result<Vec<Workers>> {
         if let Some(first) = self.crews.first() {
             first.prepare()?;
         }
@@ -101,7 +102,7 @@ impl Prepared {
             return Ok(vec![Workers::Here(Box::new(crew))]);
         }
         let threads =
-            Threads::start(self.crews, ways_in, when_busy).context("cannot start a thread")?;
+            Threads::start(self.crews, ways_in, by_turns).context("cannot start a thread")?;
         Ok(threads.into_iter().map(Workers::Threads).collect())
     }
 }
@@ -120,14 +121,12 @@ impl Workers {
     /// # Errors
     /// The output directory cannot be created, or the system gives no more threads.
     pub(crate) fn start(config: &Config) -> anyhow::Result<Option<Self>> {
-        let when_busy = match &config.from {
-            // Of known length, so none is a stream.
-            From::Files(inputs) if inputs.iter().all(|input| input.length().is_some()) => {
-                WhenBusy::Help
-            }
-            From::Files(_) | From::Interface(_) => WhenBusy::Wait,
+        // Of known length, so none is a stream.
+        let by_turns = match &config.from {
+            From::Files(inputs) => inputs.iter().all(|input| input.length().is_some()),
+            From::Interface(_) => false,
         };
-        Ok(Prepared::new(config).start(1, when_busy)?.pop())
+        Ok(Prepared::new(config).start(1, by_turns)?.pop())
     }
 
     /// Takes in a datagram, whose bytes stand in `block` if they were not put together from fragments.
@@ -136,6 +135,29 @@ impl Workers {
         match self {
             Self::Here(crew) => crew.take(arrival),
             Self::Threads(threads) => threads.take(arrival, block),
+        }
+    }
+
+    /// Where they are to read by turns.
+    pub(crate) fn by_turns(&self) -> Option<ByTurns> {
+        match self {
+            Self::Here(_) => None,
+            Self::Threads(threads) => threads.by_turns(),
+        }
+    }
+
+    /// What is wanted since this was asked the last time.
+    pub(crate) fn take_demand(&mut self) -> Demand {
+        match self {
+            Self::Here(_) => Demand::Usual,
+            Self::Threads(threads) => threads.take_demand(),
+        }
+    }
+
+    /// A turn is over; nothing comes any more unless there is another one.
+    pub(crate) fn end_turn(&mut self, more: bool) {
+        if let Self::Threads(threads) = self {
+            threads.end_turn(more);
         }
     }
 
