@@ -70,15 +70,14 @@ impl<'a> Run<'a> {
                 }
                 self.workers = Workers::start(self.config)?;
                 self.note_time_zone();
-                let Origin { number, name, .. } = &open.input;
-                self.notes.detail(|| format!("reading {name} as input {number}"));
+                self.note_reading(reading);
                 return Ok(true);
             }
         }
         Ok(self.stop.is_wanted() || self.filter_is_right(None))
     }
 
-    /// Opens the next input; `false` where there is none, or none is wanted.
+    /// Opens the next input, or says why it cannot be; `false` where there is none, or none is wanted.
     fn open_next(&mut self, reading: &mut Reading<'a>) -> bool {
         let Some(input) = reading.files.next() else { return false };
         let streams = input.length().is_none();
@@ -89,21 +88,27 @@ impl<'a> Run<'a> {
         let origin = Origin::of(input);
         match input.open() {
             Ok(reader) => {
+                let (input, look_at) = (origin, LOOK_EVERY);
+                reading.open = Some(Open { input, streams, reader, look_at, problem: None });
+                // Before there are workers, the filter may be wrong.
                 if self.workers.is_some() {
-                    let Origin { number, name, .. } = &origin;
-                    self.notes.detail(|| format!("reading {name} as input {number}"));
+                    self.note_reading(reading);
                 }
-                let look_at = LOOK_EVERY;
-                reading.open =
-                    Some(Open { input: origin, streams, reader, look_at, problem: None });
+                true
             }
             Err(error) => {
                 self.notes.problem(&error);
                 let problem = Some(error.detail());
                 reading.inputs.push((origin, Progressed { problem, ..Progressed::default() }));
+                !self.stop.is_wanted()
             }
         }
-        !self.stop.is_wanted()
+    }
+
+    fn note_reading(&self, reading: &Reading<'_>) {
+        if let Some(Open { input: Origin { number, name, .. }, .. }) = &reading.open {
+            self.notes.detail(|| format!("reading {name} as input {number}"));
+        }
     }
 
     /// Reads for a while; `false` where nothing more is to be read.
