@@ -47,7 +47,7 @@ impl<'a> Run<'a> {
     ) -> anyhow::Result<bool> {
         let mut reading = Reading { files: files.iter(), open: None, inputs: Vec::new() };
         let is_right = self.begin(&mut reading)?;
-        if is_right {
+        if is_right && self.workers.is_some() {
             match self.workers.as_ref().and_then(Workers::by_turns) {
                 Some(turns) => {
                     turns.work(|| self.read_turn(&mut reading)).context("cannot start a thread")?
@@ -55,8 +55,25 @@ impl<'a> Run<'a> {
                 None => while self.read_some(&mut reading) {},
             }
         }
+        self.note_unread(&mut reading);
         inputs.append(&mut reading.inputs);
         Ok(is_right)
+    }
+
+    /// A signal came before the last inputs were opened.
+    fn note_unread(&mut self, reading: &mut Reading<'a>) {
+        let Some(first) = reading.files.as_slice().first().filter(|_| self.stop.is_wanted()) else {
+            return;
+        };
+        let (name, left) = (first.name(), reading.files.len());
+        self.notes
+            .problem(format_args!("stopped by a signal before {name}: inputs not read: {left}"));
+        let problem = Some("not read: stopped by a signal".to_owned());
+        let became =
+            |problem: &Option<_>| Progressed { problem: problem.clone(), ..Progressed::default() };
+        reading
+            .inputs
+            .extend(reading.files.by_ref().map(|input| (Origin::of(input), became(&problem))));
     }
 
     /// Opens inputs up to the first that is readable, and starts workers for it. `false` where the filter is wrong.

@@ -33,6 +33,10 @@ pub(super) trait Crew: Send {
 /// they keep are a few MiB.
 const WAITING: usize = 16;
 
+/// So many do where one who works reads: a turn ends when there are [`WAITING`], but what was read with them is put on
+/// the desks all the same.
+const WAITING_BY_TURNS: usize = 2 * WAITING;
+
 /// Nobody begins to read while more than this wait for somebody: what is read in a turn would not find room.
 const READ_BELOW: usize = WAITING - 4;
 
@@ -168,16 +172,13 @@ impl<C: Crew> Hall<C> {
         self.desks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a message on a desk; what else is wanted. Where there is no room, who is patient waits for it. A little wakes
-    /// nobody up: whoever puts nothing more for a while says so by [`Self::wake`].
-    pub(super) fn put(
-        &self,
-        number: usize,
-        message: C::Message,
-        patient: bool,
-    ) -> Result<Demand, Halted> {
+    /// Puts a message on a desk, as soon as there is room for it; what else is wanted. A little wakes nobody up: whoever
+    /// puts nothing more for a while says so by [`Self::wake`].
+    pub(super) fn put(&self, number: usize, message: C::Message) -> Result<Demand, Halted> {
         let mut desks = self.lock();
-        while patient && desks.desks[number].waiting.len() >= WAITING && !desks.broken {
+        // Where one who works reads, there is another one who makes room.
+        let most = if desks.reading == Reading::Others { WAITING } else { WAITING_BY_TURNS };
+        while desks.desks[number].waiting.len() >= most && !desks.broken {
             // There may be a little on other desks.
             self.wake_for(&desks, 0);
             desks.waiting += 1;
@@ -233,7 +234,7 @@ impl<C: Crew> Hall<C> {
     /// Lets a thread for each crew work until nothing more is to do; this one is the first of them. They read, too: `read`
     /// reads something, and says whether there is more; it [closes](Self::close) its way in at the end.
     pub(super) fn work_by_turns(&self, read: impl FnMut() -> bool + Send) -> io::Result<()> {
-        let (count, read) = (self.let_read(), Mutex::new(read));
+        let (count, read) = (self.lock().desks.len(), Mutex::new(read));
         scope(|threads| {
             let mut others = Vec::new();
             for own in 1..count {
@@ -247,19 +248,14 @@ impl<C: Crew> Hall<C> {
                     }
                 }
             }
+            // Not before: where a thread is missing, nothing was written.
+            self.lock().reading = Reading::Nobody;
             self.work(0, &read);
             for thread in others {
                 thread.join().unwrap_or_else(|panic| resume_unwind(panic));
             }
             Ok(())
         })
-    }
-
-    /// From now on, threads that work are asked to read; how many crews there are.
-    fn let_read(&self) -> usize {
-        let mut desks = self.lock();
-        desks.reading = Reading::Nobody;
-        desks.desks.len()
     }
 
     /// Works, in the thread with a crew of its own, until nothing more is to do. Others read.
@@ -306,9 +302,6 @@ impl<C: Crew> Hall<C> {
         if desks.waiting > 0 && left + 1 >= WAITING {
             self.room.notify_all();
         }
-        if desks.idle > 0 && left == READ_BELOW && desks.reading == Reading::Nobody {
-            self.work.notify_one();
-        }
     }
 
     fn work_on(&self, job: Job<C>) {
@@ -335,6 +328,7 @@ impl<C: Crew> Hall<C> {
         let desk = &mut desks.desks[number];
         desk.crew = Some(crew);
         if !desk.waiting.is_empty() && desks.idle > 0 {
+            // Whoever is idle may work for this crew, or if little is left now, read.
             self.work.notify_one();
         }
     }
@@ -364,189 +358,5 @@ impl<C: Crew> Drop for Guard<'_, C> {
         }
     }
 }
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::panic::{AssertUnwindSafe, catch_unwind};
-    use std::sync::mpsc::{Sender, channel};
-
-    /// Writes down what comes.
-    #[derive(Default)]
-    struct Scribe {
-        log: Vec<u32>,
-        /// What is worse than any other message.
-        fails: Option<u32>,
-        panics: Option<u32>,
-        flushed: Option<Sender<usize>>,
-    }
-
-    impl Crew for Scribe {
-        type Message = u32;
-        type Left = Vec<u32>;
-
-        fn handle(&mut self, message: u32) -> Result<(), Halted> {
-            assert_ne!(self.panics, Some(message), "as asked for");
-            self.log.push(message);
-            if self.fails == Some(message) { Err(Halted) } else { Ok(()) }
-        }
-
-        fn flush(&mut self) {
-            self.flushed.iter().for_each(|flushed| flushed.send(self.log.len()).unwrap());
-        }
-
-        fn finish(self) -> Vec<u32> {
-            self.log
-        }
-    }
-
-    fn scribes(count: usize) -> Vec<Scribe> {
-        (0..count).map(|_| Scribe::default()).collect()
-    }
-
-    /// Whose a message is: all are the last one's, or now this one's and now that one's.
-    fn whose(message: u32, count: usize, for_one: bool) -> usize {
-        let mixed = message.wrapping_mul(0x9e37_79b9) >> 16;
-        if for_one { count - 1 } else { mixed as usize % count }
-    }
-
-    /// Puts up to so many messages as long as more are wanted; whether there are more.
-    fn read_some(
-        hall: &Hall<Scribe>,
-        next: &mut u32,
-        most: u32,
-        whose: impl Fn(u32) -> usize,
-    ) -> bool {
-        for _ in 0..9 {
-            if *next == most {
-                hall.close();
-                return false;
-            }
-            let put = hall.put(whose(*next), *next, false);
-            *next += 1;
-            match put {
-                Ok(Demand::Usual | Demand::Urgent) => {}
-                Ok(Demand::Satisfied) => return true,
-                Err(Halted) => {
-                    hall.close();
-                    return false;
-                }
-            }
-        }
-        true
-    }
-
-    const MANY: u32 = 20_000;
-
-    #[test]
-    fn by_turns_each_handles_what_comes_for_it_in_order() {
-        for (count, for_one) in [(1, true), (2, false), (2, true), (5, false), (5, true)] {
-            let hall = Hall::new(scribes(count), 1);
-            let (mut next, mut most, reads) = (0, 0, AtomicBool::new(false));
-            let read = || {
-                assert!(!reads.swap(true, Ordering::Relaxed), "one at a time");
-                let more = read_some(&hall, &mut next, MANY, |n| whose(n, count, for_one));
-                let desks = hall.lock();
-                most = desks.desks.iter().map(|desk| desk.waiting.len()).max().unwrap().max(most);
-                reads.store(false, Ordering::Relaxed);
-                more
-            };
-            hall.work_by_turns(read).unwrap();
-            assert!(most <= WAITING, "{most}");
-            for (own, log) in hall.take_left().into_iter().enumerate() {
-                assert!(log.into_iter().eq((0..MANY).filter(|&n| whose(n, count, for_one) == own)));
-            }
-        }
-    }
-
-    #[test]
-    fn whoever_only_reads_waits_for_room() {
-        let (count, ways_in) = (3, 4);
-        let hall = Hall::new(scribes(count), ways_in);
-        scope(|threads| {
-            for way_in in 0..ways_in as u32 {
-                let hall = &hall;
-                threads.spawn(move || {
-                    for n in (way_in..MANY).step_by(ways_in) {
-                        let number = whose(n, count, false);
-                        hall.put(number, n, true).unwrap();
-                        assert!(hall.lock().desks[number].waiting.len() <= WAITING);
-                    }
-                    hall.wake();
-                    hall.close();
-                });
-            }
-            for own in 0..count {
-                let hall = &hall;
-                threads.spawn(move || hall.work_only(own));
-            }
-        });
-        for (own, mut log) in hall.take_left().into_iter().enumerate() {
-            for way_in in 0..ways_in as u32 {
-                assert!(log.iter().filter(|&n| n % 4 == way_in).is_sorted());
-            }
-            log.sort_unstable();
-            assert!(log.into_iter().eq((0..MANY).filter(|&n| whose(n, count, false) == own)));
-        }
-    }
-
-    #[test]
-    fn where_one_fails_no_more_is_read_and_all_come_to_their_end() {
-        let mut crews = scribes(3);
-        crews[whose(100, 3, false)].fails = Some(100);
-        let (hall, mut next) = (Hall::new(crews, 1), 0);
-        let read = || read_some(&hall, &mut next, MANY, |n| whose(n, 3, false));
-        hall.work_by_turns(read).unwrap();
-        assert_eq!(hall.take_left().len(), 3);
-        assert!((100..MANY).contains(&next), "{next}");
-        assert_eq!(hall.put(0, 0, true), Err(Halted));
-    }
-
-    #[test]
-    fn nobody_waits_for_a_thread_that_has_panicked() {
-        for reader in [false, true] {
-            let mut crews = scribes(3);
-            if !reader {
-                crews[whose(100, 3, false)].panics = Some(100);
-            }
-            let (hall, mut next) = (Hall::new(crews, 1), 0);
-            let read = || {
-                assert!(!reader || next < 100, "as asked for");
-                read_some(&hall, &mut next, u32::MAX, |n| whose(n, 3, false))
-            };
-            let worked = catch_unwind(AssertUnwindSafe(|| hall.work_by_turns(read)));
-            assert!(worked.is_err());
-            assert_eq!(hall.put(0, 0, true), Err(Halted));
-        }
-    }
-
-    #[test]
-    fn whoever_waits_for_room_is_told_that_there_will_be_none() {
-        let hall = Hall::new(scribes(1), 1);
-        scope(|threads| {
-            let puts = threads.spawn(|| (0..MANY).try_for_each(|n| hall.put(0, n, true).map(drop)));
-            while hall.lock().waiting == 0 {
-                std::thread::yield_now();
-            }
-            hall.break_up();
-            assert_eq!(puts.join().unwrap(), Err(Halted));
-        });
-    }
-
-    /// Where others read, it may be long until the next message.
-    #[test]
-    fn what_others_could_use_is_passed_on_when_nothing_is_left_to_do() {
-        let (flushed, told) = channel();
-        let crew = Scribe { flushed: Some(flushed), ..Scribe::default() };
-        let hall = Hall::new([crew], 1);
-        scope(|threads| {
-            threads.spawn(|| hall.work_only(0));
-            for n in 0..3 {
-                hall.put(0, n, true).unwrap();
-                hall.wake();
-                assert_eq!(told.recv().unwrap(), n as usize + 1);
-            }
-            hall.close();
-        });
-    }
-}
+mod tests;

@@ -1,9 +1,9 @@
 //! Who follows the connections and writes: this thread, or several.
 //!
-//! One thread reads and decodes, and finds out which shard takes each datagram. (Where a live capture has
-//! several rings, each has one.) There is a crew for each worker: it has every n-th shard and the output of their
-//! connections, so that nothing is shared on the way of the data but the blocks that were read. What comes out
-//! does not depend on how many there are.
+//! One thread at a time reads and decodes, and finds out which shard takes each datagram: of files one of those that work,
+//! by turns, of a pipe or an interface one that does nothing else. (Where a live capture has several rings, each has
+//! one.) There is a crew for each worker: it has every n-th shard and the output of their connections, so that nothing
+//! is shared on the way of the data but the blocks that were read. What comes out does not depend on how many there are.
 
 mod crew;
 mod hall;
@@ -86,8 +86,8 @@ impl Prepared {
         Self { crews: (0..crews).map(|part| Crew::new(config, part, crews)).collect() }
     }
 
-    /// Creates the output directory, and starts them. There are as many ways in as asked for, at least one, of
-    /// which the first is to be finished last.
+    /// Creates the output directory, and starts them, unless they are to [read by turns](Workers::by_turns). There are as
+    /// many ways in as asked for, at least one, of which the first is to be finished last.
     ///
     /// # Errors
     /// The output directory cannot be created, or the system gives no more threads.
@@ -111,17 +111,19 @@ impl Prepared {
 pub(crate) enum Workers {
     /// This thread does that.
     Here(Box<Crew>),
-    /// Several do, this one too where it has time.
+    /// Several do.
     Threads(Threads),
 }
 
 impl Workers {
-    /// As many as the configuration says, with their output ready.
+    /// As many as the configuration says, with their output ready. Those that [read by turns](Self::by_turns) do not
+    /// work yet.
     ///
     /// # Errors
     /// The output directory cannot be created, or the system gives no more threads.
     pub(crate) fn start(config: &Config) -> anyhow::Result<Option<Self>> {
-        // Of known length, so none is a stream.
+        // Where all inputs have a length, none is a stream that somebody waits for to be read. (One that is not there has
+        // none: that might be anything by the time it is opened.)
         let by_turns = match &config.from {
             From::Files(inputs) => inputs.iter().all(|input| input.length().is_some()),
             From::Interface(_) => false,
@@ -138,7 +140,7 @@ impl Workers {
         }
     }
 
-    /// Where they are to read by turns.
+    /// Where files are to be read by the workers themselves, what lets them.
     pub(crate) fn by_turns(&self) -> Option<ByTurns> {
         match self {
             Self::Here(_) => None,

@@ -29,7 +29,7 @@ pub(crate) struct Threads {
     hall: WayIn,
     /// What the crews show of themselves.
     seen: Arc<[Seen]>,
-    /// Is it read by turns? Then nobody waits for room at a desk.
+    /// Is it read by turns?
     by_turns: bool,
     /// What is wanted since somebody asked.
     demand: Demand,
@@ -135,7 +135,7 @@ impl Threads {
     }
 
     fn put(&mut self, number: usize, message: Message) -> Result<(), Halted> {
-        self.demand = self.hall.hall.put(number, message, !self.by_turns)?.max(self.demand);
+        self.demand = self.hall.hall.put(number, message)?.max(self.demand);
         Ok(())
     }
 

@@ -205,3 +205,40 @@ fn a_signal_stops_the_reading_and_what_came_is_written() {
     assert!(said.contains("standard input: stopped by a signal after packet 2"), "{said}");
     assert_eq!(place.files("out").into_values().collect::<Vec<_>>(), ["one two "]);
 }
+
+/// A signal while `first` is awaited on a pipe, before two other captures: what is said, and the summary.
+#[cfg(unix)]
+fn stopped_before_others(first: &str, workers: usize) -> (Outcome, serde_json::Value) {
+    let bytes = Capture::all([udp("10.0.0.1:1", "10.0.0.2:2", "one")], 9).pcap();
+    let place = Place::with(bytes).put("noise", "no capture at all");
+    let script = format!(
+        "mkfifo in; timeout -k 9 20 $P -q --order given -r in -r a.pcap -r a.pcap -o out --summary-json s \
+           --workers {workers} & exec 3>in; sleep 0.2; kill $!; sleep 0.2; cat {first} >&3
+        exec 3>&-; wait $!"
+    );
+    let outcome = place.shell(&script);
+    let summary = place.shell("cat s").ends(0).out;
+    let summary = serde_json::from_str(&summary).expect("JSON");
+    (outcome, summary)
+}
+
+#[cfg(unix)]
+#[test]
+fn what_a_signal_left_unread_is_said() {
+    let said = "pcap2conn: stopped by a signal before a.pcap: inputs not read: 2\n";
+    let not_read = "not read: stopped by a signal";
+    for workers in [1, 2] {
+        let (outcome, summary) = stopped_before_others("a.pcap", workers);
+        let first = "stopped by a signal after packet 1";
+        outcome.ends(3).errs(&format!("pcap2conn: in: {first}\n{said}"));
+        let status = |n: usize| summary["inputs"][n]["status"].as_str().map(str::to_owned);
+        let status: Vec<_> = (0..3).filter_map(status).collect();
+        assert_eq!(status, [first, not_read, not_read]);
+        // Nothing else is opened where nothing was readable before.
+        let (outcome, summary) = stopped_before_others("noise", workers);
+        assert!(outcome.err.ends_with(said), "{outcome:?}");
+        assert_eq!(summary["inputs"][1]["status"], not_read);
+        assert_eq!(summary["packets"]["read"], 0);
+        outcome.ends(1);
+    }
+}

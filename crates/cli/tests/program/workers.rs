@@ -116,6 +116,34 @@ fn a_failure_of_one_worker_ends_the_run() {
     }
 }
 
+/// Where the system gives no more threads, that is said before anything is read.
+#[cfg(target_os = "linux")]
+#[test]
+fn where_a_thread_is_missing_nothing_is_written() {
+    // The superuser may have as many as there are.
+    let place = Place::with(busy().pcap());
+    let user = "setpriv --reuid 54321 --regid 54321 --clear-groups --inh-caps=-all";
+    let probe = place.shell(&format!("chmod 777 . && cp $P p && {user} ./p --version"));
+    if !probe.out.starts_with("pcap2conn ") {
+        skipped(format!("no way to run as another user: {}", probe.err.trim()));
+        return;
+    }
+    let mut missing = 0;
+    for most in 1..12 {
+        let run = format!(
+            "rm -rf out; prlimit --nproc={most} {user} ./p -q -r a.pcap -o out --workers 8"
+        );
+        let outcome = place.shell(&run);
+        if outcome.err.contains("cannot start a thread") {
+            missing += 1;
+            assert_eq!(place.names("out"), [""; 0], "{most}: {outcome:?}");
+            outcome.ends(1);
+        }
+    }
+    assert!((6..=8).contains(&missing), "{missing}");
+    assert_eq!(place.shell(&format!("{user} ./p -q -r a.pcap -o all --workers 8")).ends(0).err, "");
+}
+
 /// So many datagrams that batches wait for every worker: of one connection, and of 60 in turn.
 #[cfg(unix)]
 #[test]
