@@ -358,5 +358,6 @@ impl<C: Crew> Drop for Guard<'_, C> {
         }
     }
 }
+
 #[cfg(test)]
 mod tests;
