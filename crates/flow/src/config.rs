@@ -89,8 +89,8 @@ impl Default for Config {
             timeouts: None,
             vlan_keys: false,
             limits: Limits::default(),
-            // 25 MB of TCP connections, 60 where none is orderly. To fall asleep and to wake up takes as long as five packets do, so it
-            // should be seldom: few captures have so many connections that speak in turn.
+            // 25 MB of TCP connections, 60 where none is orderly. To fall asleep and to wake up takes as long as five
+            // packets do, so it should be seldom: few captures have so many connections that speak in turn.
             awake: 1 << 17,
         }
     }

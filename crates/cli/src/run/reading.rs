@@ -68,12 +68,12 @@ impl<'a> Run<'a> {
         let (name, left) = (first.name(), reading.files.len());
         self.notes
             .problem(format_args!("stopped by a signal before {name}: inputs not read: {left}"));
-        let problem = Some("not read: stopped by a signal".to_owned());
-        let became =
-            |problem: &Option<_>| Progressed { problem: problem.clone(), ..Progressed::default() };
-        reading
-            .inputs
-            .extend(reading.files.by_ref().map(|input| (Origin::of(input), became(&problem))));
+        for input in reading.files.by_ref() {
+            let problem = Some("not read: stopped by a signal".to_owned());
+            reading
+                .inputs
+                .push((Origin::of(input), Progressed { problem, ..Progressed::default() }));
+        }
     }
 
     /// Opens inputs up to the first that is readable, and starts workers for it. `false` where the filter is wrong.

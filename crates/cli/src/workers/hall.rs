@@ -8,7 +8,6 @@ use super::{Demand, Halted};
 use std::collections::VecDeque;
 use std::io;
 use std::panic::resume_unwind;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, scope};
 
@@ -51,7 +50,6 @@ pub(super) struct Hall<C: Crew> {
     work: Condvar,
     /// A crew has less to do than before.
     room: Condvar,
-    halted: AtomicBool,
 }
 
 /// What waits for the crews.
@@ -66,6 +64,8 @@ struct Desks<C: Crew> {
     enough: usize,
     /// Ways in that wait for room.
     waiting: usize,
+    /// A crew wants nothing more.
+    halted: bool,
     /// A thread has panicked, or could not be started.
     broken: bool,
 }
@@ -158,14 +158,10 @@ impl<C: Crew> Hall<C> {
             idle: 0,
             enough: ENOUGH,
             waiting: 0,
+            halted: false,
             broken: false,
         };
-        Self {
-            desks: Mutex::new(desks),
-            work: Condvar::new(),
-            room: Condvar::new(),
-            halted: AtomicBool::new(false),
-        }
+        Self { desks: Mutex::new(desks), work: Condvar::new(), room: Condvar::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Desks<C>> {
@@ -185,7 +181,7 @@ impl<C: Crew> Hall<C> {
             desks = self.room.wait(desks).unwrap_or_else(PoisonError::into_inner);
             desks.waiting -= 1;
         }
-        if desks.broken || self.halted.load(Ordering::Relaxed) {
+        if desks.broken || desks.halted {
             return Err(Halted);
         }
         let desk = &mut desks.desks[number];
@@ -308,18 +304,17 @@ impl<C: Crew> Hall<C> {
         let Job { number, mut crew, message } = job;
         match message {
             Some(message) => {
-                if crew.handle(message).is_err() {
-                    self.halted.store(true, Ordering::Relaxed);
-                }
-                self.put_back(number, crew);
+                let halted = crew.handle(message).is_err();
+                self.put_back(number, crew, halted);
             }
             None => self.leave(number, crew.finish()),
         }
     }
 
-    /// Puts a crew back to its desk.
-    fn put_back(&self, number: usize, mut crew: Box<C>) {
+    /// Puts a crew back to its desk, which perhaps wants nothing more.
+    fn put_back(&self, number: usize, mut crew: Box<C>, halted: bool) {
         let mut desks = self.lock();
+        desks.halted |= halted;
         if desks.reading == Reading::Others && desks.desks[number].waiting.is_empty() {
             drop(desks);
             crew.flush();

@@ -26,7 +26,7 @@ pub(crate) struct Threads {
     batches: Vec<Batch<Block>>,
     /// Batches that were handled, to be filled again.
     returned: Receiver<Batch<Block>>,
-    hall: WayIn,
+    way_in: WayIn,
     /// What the crews show of themselves.
     seen: Arc<[Seen]>,
     /// Is it read by turns?
@@ -87,7 +87,7 @@ impl Threads {
             number,
             batches: (0..count).map(|_| Batch::default()).collect(),
             returned,
-            hall: WayIn { hall: hall.clone(), open: true },
+            way_in: WayIn { hall: hall.clone(), open: true },
             seen: seen.clone(),
             by_turns,
             demand: Demand::default(),
@@ -106,7 +106,7 @@ impl Threads {
     }
 
     pub(super) fn by_turns(&self) -> Option<ByTurns> {
-        self.by_turns.then(|| ByTurns(self.hall.hall.clone()))
+        self.by_turns.then(|| ByTurns(self.way_in.hall.clone()))
     }
 
     /// Takes in a datagram, whose bytes stand in `block` if they were not put together from fragments.
@@ -135,7 +135,7 @@ impl Threads {
     }
 
     fn put(&mut self, number: usize, message: Message) -> Result<(), Halted> {
-        self.demand = self.hall.hall.put(number, message)?.max(self.demand);
+        self.demand = self.way_in.hall.put(number, message)?.max(self.demand);
         Ok(())
     }
 
@@ -143,14 +143,14 @@ impl Threads {
         self.send_each()?;
         let mut numbers = 0..self.batches.len();
         let told = numbers.try_for_each(|number| self.put(number, Message::Tick(tick)));
-        self.hall.hall.wake();
+        self.way_in.hall.wake();
         told
     }
 
     /// Sends all that there is, for it may be long until more comes.
     pub(super) fn send_all(&mut self) -> Result<(), Halted> {
         let sent = self.send_each();
-        self.hall.hall.wake();
+        self.way_in.hall.wake();
         sent
     }
 
@@ -169,7 +169,7 @@ impl Threads {
         let _ = self.send_each();
         self.demand = Demand::default();
         if !more {
-            self.hall.close();
+            self.way_in.close();
         }
     }
 
@@ -188,10 +188,10 @@ impl Threads {
     pub(super) fn finish(mut self) -> Vec<Left> {
         // Where one has halted, what that was is told by what it leaves.
         let _ = self.send_all();
-        self.hall.close();
+        self.way_in.close();
         for thread in self.threads {
             thread.join().unwrap_or_else(|panic| resume_unwind(panic));
         }
-        self.hall.hall.take_left()
+        self.way_in.hall.take_left()
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::yield_now;
+use std::thread::{Scope, yield_now};
 use std::time::Duration;
 
 /// What happens at a message.
@@ -60,6 +60,21 @@ fn until(hall: &Hall<Scribe>, is_so: impl Fn(&Desks<Scribe>) -> bool) {
     while !is_so(&hall.lock()) {
         yield_now();
     }
+}
+
+/// One thread is busy with a message, and another one has nothing to do.
+fn busy_and_idle<'s>(
+    threads: &'s Scope<'s, '_>,
+    hall: &'s Hall<Scribe>,
+    number: usize,
+    message: u32,
+) {
+    threads.spawn(|| hall.work_only(0));
+    hall.put(number, message).unwrap();
+    hall.wake();
+    until(hall, |desks| desks.desks[number].crew.is_none());
+    threads.spawn(|| hall.work_only(1));
+    until(hall, |desks| desks.idle == 1);
 }
 
 /// Whose a message is: all are the last one's, or now this one's and now that one's.
@@ -191,12 +206,7 @@ fn what_is_left_of_a_crew_that_is_put_back_is_taken_by_another_thread() {
     });
     let hall = Hall::new(crews, 1);
     scope(|threads| {
-        threads.spawn(|| hall.work_only(0));
-        hall.put(1, 1).unwrap();
-        hall.wake();
-        until(&hall, |desks| desks.desks[1].crew.is_none());
-        threads.spawn(|| hall.work_only(1));
-        until(&hall, |desks| desks.idle == 1);
+        busy_and_idle(threads, &hall, 1, 1);
         hall.put(1, 2).unwrap();
         hall.put(0, 3).unwrap();
         go_on.send(()).unwrap();
@@ -291,12 +301,7 @@ fn whoever_waits_for_room_wakes_others_up_for_a_little() {
     });
     let hall = Hall::new(crews, 1);
     scope(|threads| {
-        threads.spawn(|| hall.work_only(0));
-        hall.put(0, 0).unwrap();
-        hall.wake();
-        until(&hall, |desks| desks.desks[0].crew.is_none());
-        threads.spawn(|| hall.work_only(1));
-        until(&hall, |desks| desks.idle == 1);
+        busy_and_idle(threads, &hall, 0, 0);
         hall.put(1, 1).unwrap();
         // The first crew is busy until the second has done that.
         for n in 2..3 * WAITING as u32 {
