@@ -33,6 +33,11 @@ impl Fresh {
         rested
     }
 
+    /// Takes the newest out.
+    pub(crate) fn drop_newest(&mut self) {
+        self.len = self.len.saturating_sub(1);
+    }
+
     /// The oldest, which is in it no longer.
     fn pop(&mut self) -> Option<u32> {
         let oldest = *self.indexes[..self.len].first()?;
@@ -57,8 +62,12 @@ mod tests {
         let pushed = [7, 8, 7, 9, 10, 11, 8].map(|index| fresh.push(index, MOST));
         assert_eq!(pushed, [None, None, None, None, None, Some(8), Some(7)]);
         assert!(fresh.is_newest(8) && !fresh.is_newest(11));
+        fresh.drop_newest();
+        assert!(fresh.is_newest(11));
         fresh.clear();
-        assert!(!fresh.is_newest(8));
+        assert!(!fresh.is_newest(11));
+        fresh.drop_newest();
+        assert_eq!(fresh.push(5, MOST), None);
     }
 
     #[test]

@@ -74,8 +74,11 @@ pub(crate) struct Table<H> {
     most_awake: usize,
     /// Those of TCP among the recent ones that are the only ones of their keys, by their numbers among `tcps`:
     /// nearly every segment belongs to one of these, whose slot need not be looked at.
+    ///
+    /// Those that go leave their numbers here: the key tells whose they are. Whoever gets a number writes the place of
+    /// its key, and so does whoever makes another one of its key not the only one.
     recent_alone: [u32; RECENT],
-    /// Those that packets came for, by the fixed hash of their keys: the newest of each.
+    /// Those that packets came for, by the fixed hash of their keys: the newest of each. As above, of slots.
     recent: [u32; RECENT],
     shorts: Paged<Short>,
     asleep: Cells,
@@ -130,6 +133,12 @@ impl<H: Copy> Table<H> {
             Place::Asleep(class) => self.asleep.fetch(class, slot.number),
             Place::Message | Place::Tcp => {}
         }
+    }
+
+    /// The connection at `index` will be over soon.
+    #[inline(always)]
+    pub(crate) fn fetch_slot(&self, index: u32) {
+        self.slots.fetch(index);
     }
 
     /// The connection that rests longest will be forgotten soon.
@@ -285,9 +294,18 @@ impl<H: Copy> Table<H> {
             Place::Message | Place::Tcp => {}
         }
         (slot.place, slot.number) = match tcp {
-            Some(tcp) => (Place::Tcp, self.tcps.insert(Live { entry, tcp })),
+            Some(tcp) => {
+                self.recent_alone[place_of(slot.key.get().fixed_hash())] = NONE;
+                (Place::Tcp, self.tcps.insert(Live { entry, tcp }))
+            }
             None => (Place::Message, self.messages.insert(entry)),
         };
+    }
+
+    /// Lets a connection sleep that is over, if it can in short; does it?
+    pub(crate) fn sleep_in_short(&mut self, index: u32) -> bool {
+        let Self { slots, tcps, shorts, .. } = self;
+        slots.get_mut(index).is_some_and(|slot| put_in_short(slot, tcps, shorts))
     }
 
     /// Lets a connection sleep that is not active, if it can.
@@ -303,17 +321,11 @@ impl<H: Copy> Table<H> {
                 self.messages.forget(slot.number);
             }
             Place::Tcp => {
-                let live = self.tcps.get(slot.number).filter(|live| live.tcp.can_sleep());
-                let Some(Live { entry, tcp, .. }) = live else { return };
-                let recent = &mut self.recent_alone[place_of(slot.key.get().fixed_hash())];
-                if *recent == slot.number {
-                    *recent = NONE;
-                }
-                if let Some(short) = Short::of(entry, tcp) {
-                    self.tcps.forget(slot.number);
-                    (slot.place, slot.number) = (Place::Short, self.shorts.insert(short));
+                if put_in_short(slot, &mut self.tcps, &mut self.shorts) {
                     return;
                 }
+                let live = self.tcps.get(slot.number).filter(|live| live.tcp.can_sleep());
+                let Some(Live { entry, tcp, .. }) = live else { return };
                 self.scratch.clear();
                 let mut out = Writer(&mut self.scratch);
                 entry.put(&mut out);
@@ -470,13 +482,6 @@ impl<H: Copy> Table<H> {
     fn leave_key(&mut self, index: u32) {
         let (Some(slot), Some(hash)) = (self.slots.get(index), self.hash_at(index)) else { return };
         let (key, older) = (slot.key.get(), slot.older);
-        let place = place_of(key.fixed_hash());
-        if self.recent[place] == index {
-            self.recent[place] = NONE;
-        }
-        if slot.place == Place::Tcp && self.recent_alone[place] == slot.number {
-            self.recent_alone[place] = NONE;
-        }
         if self.keys.take(hash, |i| i == index).is_some() {
             if older != NONE {
                 self.keys.insert(hash, older, key_of(&self.slots));
@@ -488,6 +493,22 @@ impl<H: Copy> Table<H> {
             newer.older = older;
         }
     }
+}
+
+/// Lets a connection sleep that is awake, if it is an ordinary one of TCP that is over; does it?
+fn put_in_short<H>(
+    slot: &mut Slot<H>,
+    tcps: &mut Packed<Live<H>>,
+    shorts: &mut Paged<Short>,
+) -> bool {
+    if slot.place != Place::Tcp {
+        return false;
+    }
+    let short = tcps.get(slot.number).and_then(|live| Short::of(&live.entry, &live.tcp));
+    let Some(short) = short else { return false };
+    tcps.forget(slot.number);
+    (slot.place, slot.number) = (Place::Short, shorts.insert(short));
+    true
 }
 
 /// The place among the recent ones of a key with this fixed hash, whose low bits are the same in all of
@@ -517,6 +538,7 @@ fn key_of<H>(slots: &Paged<Slot<H>>) -> impl Fn(u32) -> Option<FlowKey> {
 mod tests {
     use super::*;
     use crate::{Endpoint, Source};
+    use proptest::prelude::*;
 
     pub(super) fn connection(protocol: u8, port: u16) -> Connection {
         let end = |port| Endpoint { addr: "10.0.0.1".parse().unwrap(), port };
@@ -559,20 +581,66 @@ mod tests {
         assert_eq!(add(&mut table, tcp(5), 9, ()), a, "slots are used again");
     }
 
+    /// Keys of TCP that are all recent at the same place.
+    fn of_one_place() -> [FlowKey; 3] {
+        let place = |port: &u16| place_of(tcp(*port).key().fixed_hash());
+        let mut ports = (5..).filter(|port| place(port) == place(&5));
+        [(); 3].map(|()| tcp(ports.next().unwrap()).key())
+    }
+
+    proptest! {
+        /// Whoever is found among the recent ones is the newest of its key, and the only one where that is said.
+        #[test]
+        fn recent_places_say_nothing_wrong(
+            steps in prop::collection::vec((0..7u8, 0..3usize, any::<prop::sample::Index>()), 1..120),
+        ) {
+            let (mut table, keys) = (Table::new(0), of_one_place());
+            let mut known: Vec<u32> = Vec::new();
+            for (opened, (step, which, chosen)) in (1..).zip(steps) {
+                let key = keys[which];
+                let chosen = (!known.is_empty()).then(|| chosen.index(known.len()));
+                match (step, chosen) {
+                    (0 | 1, _) | (_, None) => {
+                        let new = Connection::new(key, 0, Source::default());
+                        known.push(add(&mut table, new, opened, ()));
+                    }
+                    (2, Some(chosen)) => table.remove(known.remove(chosen)),
+                    (3, Some(chosen)) => {
+                        table.move_to(known[chosen], Aged::Lingering);
+                        table.sleep(known[chosen]);
+                    }
+                    (4, Some(chosen)) => table.wake(known[chosen]),
+                    _ => if let Some(newest) = table.newest(&key) {
+                        table.note_alone(newest, key.fixed_hash());
+                    }
+                }
+                for key in keys {
+                    let (hash, newest) = (key.fixed_hash(), table.newest(&key));
+                    let alone = table.recent_alone(&key, hash).map(|live| live.entry.index);
+                    if let Some(alone) = alone {
+                        prop_assert_eq!((Some(alone), table.older(alone)), (newest, None));
+                    }
+                    prop_assert_eq!(table.newest_again(&key, hash), newest);
+                }
+            }
+        }
+    }
+
     #[test]
-    fn a_connection_that_goes_leaves_the_recent_places_of_others() {
-        let mut table = Table::new(0);
-        let place = |port| place_of(tcp(port).key().fixed_hash());
-        let other = (6..).find(|&port| place(port) == place(5)).unwrap();
-        let hash = tcp(other).key().fixed_hash();
-        let old = add(&mut table, tcp(5), 1, ());
-        let new = add(&mut table, tcp(other), 2, ());
+    fn a_connection_is_among_the_recent_ones_while_no_other_takes_its_place() {
+        let (mut table, [key, other, _]) = (Table::new(0), of_one_place());
+        let is_alone = |table: &mut Table<()>, key: FlowKey| {
+            table.recent_alone(&key, key.fixed_hash()).is_some()
+        };
+        let open = |key| Connection::new(key, 0, Source::default());
+        let old = add(&mut table, open(key), 1, ());
+        assert!(is_alone(&mut table, key));
+        let new = add(&mut table, open(other), 2, ());
+        assert!(!is_alone(&mut table, key) && is_alone(&mut table, other));
         table.remove(old);
-        assert!(table.recent_alone(&tcp(other).key(), hash).is_some());
-        assert_eq!(table.recent[place(5)], new);
+        assert!(is_alone(&mut table, other));
         table.remove(new);
-        assert!(table.recent_alone(&tcp(other).key(), hash).is_none());
-        assert_eq!(table.recent[place(5)], NONE);
+        assert!(!is_alone(&mut table, other));
     }
 
     #[test]

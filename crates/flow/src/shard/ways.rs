@@ -126,6 +126,7 @@ impl<H: Copy> Shard<H> {
             let side = entry.connection.side(from);
             let end = End { side, flag: EndFlag::Fin, source: label.source.again() };
             sink.ended(entry.handle, &entry.connection, &end)?;
+            self.table.fetch_slot(index);
             if let Some(timeouts) = self.told_time() {
                 self.look_after(index, timeouts.closing);
             }
@@ -133,10 +134,16 @@ impl<H: Copy> Shard<H> {
         match over {
             // Whoever may go on, and is awake with nothing held, is active.
             false => debug_assert!(self.table.is_in(index, List::Active)),
-            // The last acknowledgement of the connection that was over last.
+            // The last acknowledgement of the connection that was over last: as a rule nothing more comes, and all of it
+            // is at hand.
             true if was_settled
                 && self.fresh.is_newest(index)
-                && self.table.rests_newest(index) => {}
+                && self.table.rests_newest(index) =>
+            {
+                if self.table.sleep_in_short(index) {
+                    self.fresh.drop_newest();
+                }
+            }
             true => self.rest(index, was_settled, sink)?,
         }
         Ok(Taken::Done)
@@ -234,6 +241,32 @@ mod tests {
             assert_eq!(is_orderly(&shard, repeated), Some(false));
             assert_eq!(shard.connections(), 1);
         }
+    }
+
+    #[test]
+    fn a_connection_sleeps_from_its_last_acknowledgement_on() {
+        const FIN: TcpFlags = TcpFlags::FIN;
+        let mut shard = Shard::new(Config::default());
+        let usual = [
+            segment(1, 1, SYN, 10, 0),
+            segment(2, 2, SYN | ACK, 50, 11),
+            segment(1, 3, ACK | FIN, 11, 51),
+            segment(2, 4, ACK | FIN, 51, 12),
+            segment(1, 5, ACK, 12, 52),
+        ];
+        let is_awake = |shard: &mut Shard<()>| {
+            let index = shard.table.newest(&usual[0].label.key);
+            index.is_some_and(|index| shard.table.awake(index).is_some())
+        };
+        for (n, arrival) in usual.iter().enumerate() {
+            let Ok(()) = shard.handle(arrival, &mut Nothing);
+            assert_eq!(is_awake(&mut shard), n < 4);
+        }
+        // What was sent again wakes it up; it is none of those that were over last any more.
+        assert!(!shard.fresh.is_newest(0));
+        let Ok(()) = shard.handle(&usual[3], &mut Nothing);
+        assert!(is_awake(&mut shard) && shard.fresh.is_newest(0));
+        assert_eq!(shard.connections(), 1);
     }
 
     #[test]
