@@ -47,5 +47,5 @@ pub use filter::{Filter, FilterError, Verdict};
 pub use inputs::{Input, Inputs, InputsError, Order};
 pub use live::{HANDED_OVER, Interface, Live, LiveConfig, LiveError, LiveStats, interfaces};
 pub use packet::Packet;
-pub use reader::{Reader, Stretch};
+pub use reader::{Ahead, Reader, Stretch};
 pub use record::{Failed, RecordConfig, RecordError, Recorder, Rotation};

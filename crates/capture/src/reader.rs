@@ -76,24 +76,25 @@ impl Reader {
     }
 
     /// The next packet, and those behind it that were read together with it; `None` where there is none. Nothing more is
-    /// read for them: their block stays as it is. What is not taken out of a stretch comes again, but for its first
-    /// packet. Behind its last one there may be another stretch.
+    /// read for them: their block stays as it is. What is not taken out of a stretch comes again. Behind its last one
+    /// there may be another packet with its stretch.
     ///
     /// This is for a program whose packets must go fast. To be asked for each takes 40 instructions more.
     ///
     /// # Errors
     /// As [`Self::next_packet`].
     #[inline(always)]
-    pub fn stretch(&mut self) -> Result<Option<Stretch<'_>>, ReadError> {
+    pub fn stretch(&mut self) -> Result<Option<(Packet<'_>, Stretch<'_>)>, ReadError> {
         if !self.advance()? {
             return Ok(None);
         }
         let Self { window, format, record, packets, .. } = self;
         let end = window.position() + window.bytes().len() as u64;
         let (block, start, unread_end) = window.parts();
-        let first = Some(record.packet(block, *packets));
+        let first = record.packet(block, *packets);
         let (rest, number) = (&block.bytes()[*start..unread_end], *packets);
-        Ok(Some(Stretch { first, rest, number, end, block, format, start, unread_end, packets }))
+        let stretch = Stretch { rest, number, end, block, format, start, unread_end, packets };
+        Ok(Some((first, stretch)))
     }
 
     /// Gives all packets that are left to `take`, as long as it wants more.
@@ -104,8 +105,8 @@ impl Reader {
         &mut self,
         mut take: impl FnMut(&Packet<'_>) -> ControlFlow<()>,
     ) -> Result<(), ReadError> {
-        while let Some(mut stretch) = self.stretch()? {
-            if stretch.any(|packet| take(&packet).is_break()) {
+        while let Some((first, mut stretch)) = self.stretch()? {
+            if take(&first).is_break() || stretch.any(|packet| take(&packet).is_break()) {
                 break;
             }
         }
@@ -174,8 +175,6 @@ impl Reader {
 ///
 /// It has all that a packet needs, so that it can be in registers.
 pub struct Stretch<'a> {
-    /// One that had to be waited for.
-    first: Option<Packet<'a>>,
     /// What stands behind the packets that were given.
     rest: &'a [u8],
     /// How many packets of the capture were given.
@@ -190,12 +189,45 @@ pub struct Stretch<'a> {
     packets: &'a mut u64,
 }
 
-impl<'a> Stretch<'a> {
-    /// Where the packet that comes next probably begins, for a guess at what it is: its bytes, if its record is of the
-    /// most usual kind, and those behind them.
+/// What stands behind a packet of a stretch.
+#[derive(Debug)]
+pub struct Ahead<'a> {
+    bytes: &'a [u8],
+    /// The length of the packet's header.
+    header: usize,
+}
+
+impl<'a> Ahead<'a> {
+    /// Where the packet that comes next probably begins, for a guess at what it is: its bytes, if its header is as long as
+    /// the one before, and those behind them.
     #[inline(always)]
-    pub fn upcoming(&self) -> &'a [u8] {
-        self.rest.get(self.format.usual_header()..).unwrap_or_default()
+    pub fn upcoming(&self) -> Option<&'a [u8]> {
+        self.bytes.get(self.header..)
+    }
+}
+
+impl<'a> Stretch<'a> {
+    /// How many packets of the capture were given.
+    pub fn packets(&self) -> u64 {
+        self.number
+    }
+
+    /// The next packet, which is not given yet, and what stands behind it.
+    #[inline(always)]
+    pub fn look(&mut self) -> Option<(Packet<'a>, Ahead<'a>)> {
+        let offset = self.end - self.rest.len() as u64;
+        let found = self.format.at_hand(self.rest)?;
+        let AtHand { link, interface, time, has_time, bytes, wire_len, rest, header } = found;
+        let (number, block) = (self.number + 1, self.block);
+        let packet =
+            Packet { link, interface, time, has_time, bytes, wire_len, number, offset, block };
+        Some((packet, Ahead { bytes: rest, header }))
+    }
+
+    /// The packet that was looked at is given: what comes next is `ahead`.
+    #[inline(always)]
+    pub fn go_on(&mut self, ahead: Ahead<'a>) {
+        (self.rest, self.number) = (ahead.bytes, self.number + 1);
     }
 }
 
@@ -204,15 +236,9 @@ impl<'a> Iterator for Stretch<'a> {
 
     #[inline(always)]
     fn next(&mut self) -> Option<Packet<'a>> {
-        if let Some(first) = self.first.take() {
-            return Some(first);
-        }
-        let offset = self.end - self.rest.len() as u64;
-        let found = self.format.at_hand(self.rest)?;
-        (self.rest, self.number) = (found.rest, self.number + 1);
-        let AtHand { link, interface, time, has_time, bytes, wire_len, .. } = found;
-        let (number, block) = (self.number, self.block);
-        Some(Packet { link, interface, time, has_time, bytes, wire_len, number, offset, block })
+        let (packet, ahead) = self.look()?;
+        self.go_on(ahead);
+        Some(packet)
     }
 }
 

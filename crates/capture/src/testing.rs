@@ -2,6 +2,7 @@
 
 use crate::{Block, Packet, ReadError, Reader};
 use std::io::{self, Cursor, Read};
+use std::iter::once;
 use wire::{LinkType, Timestamp};
 
 /// Gives one byte at a time, and fails the test when asked again after the end.
@@ -63,7 +64,8 @@ pub(crate) fn read_out(reader: &mut Reader) -> (Vec<Owned>, Option<ReadError>) {
         let result = match turn % 4 {
             0 => reader.next_packet().map(|packet| packets.extend(packet.map(Owned::from))),
             most => reader.stretch().map(|stretch| {
-                packets.extend(stretch.into_iter().flatten().map(Owned::from).take(most * 2));
+                let all = stretch.into_iter().flat_map(|(first, rest)| once(first).chain(rest));
+                packets.extend(all.map(Owned::from).take(most * 2));
             }),
         };
         assert!(packets.last().is_none_or(|last| last.number == reader.packets()));

@@ -6,11 +6,11 @@ use crate::config::{Config, From};
 use crate::notes::Notes;
 use crate::progress::{Progress, say};
 use crate::stop::Stop;
-use crate::workers::{Counted, Done, Halted, Workers};
+use crate::workers::{Counted, Crew, Done, Halted, Workers};
 use crate::{FAILED, INCOMPLETE, USAGE};
 use anyhow::Context;
 use capture::{Filter, Input, LiveStats, Packet, Recorder, Stretch, Verdict};
-use flow::{Arrival, Books, Intake, Reason, Source, Totals};
+use flow::{Arrival, Books, InFile, Intake, Reason, Source, Totals};
 pub(crate) use sink::Dropped;
 use sink::{Disk, InputSummary, SinkError, Summary};
 use std::borrow::Cow;
@@ -274,36 +274,27 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Takes packets to the workers as long as they are plain ones, which need not be asked about anything; one that is
-    /// not.
+    /// Takes packets to the workers as long as they are plain ones that go the usual way, and need not be asked about
+    /// anything. What is not stays.
     #[inline(always)]
-    fn take_plain<'p>(
-        &mut self,
-        input: &Origin<'_>,
-        stretch: &mut Stretch<'p>,
-    ) -> Result<Option<Packet<'p>>, Halted> {
+    fn take_usual(&mut self, input: &Origin<'_>, stretch: &mut Stretch<'_>) -> Result<(), Halted> {
         let (intake, clock) = (&mut self.intake, &mut self.clock);
         match &mut self.workers {
             Some(Workers::Here(crew)) if self.filter.is_none() => {
-                while let Some(packet) = stretch.next() {
-                    crew.foresee(stretch.upcoming());
-                    match plain(intake, clock, input, &packet) {
-                        Some(arrival) => crew.take(&arrival)?,
-                        None => return Ok(Some(packet.again())),
-                    }
-                }
-                Ok(None)
+                let before = stretch.packets();
+                let result = follow_usual(crew, intake, clock, file(input), stretch);
+                intake.count_plain(stretch.packets() - before);
+                result
             }
             Some(Workers::Threads(threads)) if self.filter.is_none() => {
-                for packet in stretch {
-                    match plain(intake, clock, input, &packet) {
-                        Some(arrival) => threads.take(&arrival, packet.block)?,
-                        None => return Ok(Some(packet.again())),
-                    }
+                while let Some((packet, ahead)) = stretch.look() {
+                    let Some(arrival) = plain(intake, clock, input, &packet) else { break };
+                    stretch.go_on(ahead);
+                    threads.take(&arrival, packet.block)?;
                 }
-                Ok(None)
+                Ok(())
             }
-            _ => Ok(stretch.next()),
+            _ => Ok(()),
         }
     }
 
@@ -419,6 +410,44 @@ impl<'a> Run<'a> {
     }
 }
 
+/// Follows the connections of plain packets that go the usual way. What is not stays. How many there were is not
+/// counted by the intake.
+///
+/// It has nothing in hand that another way would need: a packet that goes one is read anew. With all ways in one, each
+/// packet took 80 instructions more.
+#[inline(always)]
+fn follow_usual(
+    crew: &mut Crew,
+    intake: &Intake,
+    clock: &mut Timestamp,
+    file: InFile,
+    stretch: &mut Stretch<'_>,
+) -> Result<(), Halted> {
+    let before = stretch.packets();
+    while let Some((packet, ahead)) = stretch.look() {
+        if let Some(upcoming) = ahead.upcoming() {
+            crew.foresee(upcoming);
+        }
+        let Some(link) = packet.link.filter(|_| packet.has_time) else { break };
+        let source = file.packet(packet.time.again(), packet.number);
+        let (n, frame) = (stretch.packets() - before, frame(&packet, link));
+        let taken = if let Some(plain) = wire::decode_plain_tcp(&frame) {
+            crew.take_usual(&intake.plain_after(n, source, &plain))
+        } else if let Some(plain) = wire::decode_plain_udp(&frame) {
+            crew.take(&intake.plain_after(n, source, &plain)).map(|()| true)
+        } else {
+            break;
+        };
+        if taken == Ok(false) {
+            break;
+        }
+        *clock = packet.time.again();
+        stretch.go_on(ahead);
+        taken?;
+    }
+    Ok(())
+}
+
 /// The datagram of a plain packet, which has a time.
 #[inline(always)]
 fn plain<'p>(
@@ -434,10 +463,16 @@ fn plain<'p>(
     Some(arrival)
 }
 
+/// An input, as its packets name it.
+#[inline(always)]
+fn file(input: &Origin<'_>) -> InFile {
+    InFile::new(u32::try_from(input.number).unwrap_or(u32::MAX))
+}
+
 /// Where what a packet brings comes from.
 #[inline(always)]
 fn source(input: &Origin<'_>, packet: &Packet<'_>, time: Timestamp) -> Source {
-    Source::new(time, packet.number, u32::try_from(input.number).unwrap_or(u32::MAX))
+    file(input).packet(time, packet.number)
 }
 
 /// What is to be decoded of a packet.

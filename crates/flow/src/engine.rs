@@ -33,7 +33,10 @@ impl<H: Copy> Engine<H> {
         match self.intake.plain(source, frame) {
             Some(arrival) => {
                 self.intake.take_dropped();
-                self.shards.handle(&arrival, sink)
+                match self.shards.handle_usual(&arrival, sink)? {
+                    true => Ok(()),
+                    false => self.shards.handle(&arrival, sink),
+                }
             }
             None => self.intake.handle(source, frame, |arrival| self.shards.handle(arrival, sink)),
         }

@@ -4,7 +4,7 @@ use crate::Arrival;
 use crate::msdu::{Msdus, Outcome};
 use crate::unpacker::Unpacker;
 use crate::{Books, Config, Limit, Reason, Source, Totals};
-use wire::{Decoded, Dropped, Frame, Layer, LinkFragment};
+use wire::{Decoded, Dropped, Frame, Layer, LinkFragment, Plain};
 
 /// Turns frames into datagrams for the shards. There is one of it in a run: fragments name no port, so
 /// they cannot be shared out before they are whole. Where something else shares frames out, there
@@ -36,9 +36,23 @@ impl Intake {
     /// [`Self::handle`] is for all. (What [`Self::take_dropped`] tells is not touched.)
     #[inline(always)]
     pub fn plain<'a>(&mut self, source: Source, frame: &Frame<'a>) -> Option<Arrival<'a>> {
-        let plain = wire::decode_plain(frame)?;
-        self.unpacker.accounts.books.count_read(1);
-        Some(self.unpacker.arrival(source, 1, &plain.datagram()))
+        let arrival = self.plain_after(0, source, &wire::decode_plain(frame)?);
+        self.count_plain(1);
+        Some(arrival)
+    }
+
+    /// The datagram of a plain frame, after `n` other ones. They are to be [counted](Self::count_plain) when nobody looks
+    /// at them any more: what each of them changes is waited for by the next.
+    #[inline(always)]
+    pub fn plain_after<'a>(&self, n: u64, source: Source, plain: &Plain<'a>) -> Arrival<'a> {
+        self.unpacker.arrival_after(n, source, 1, &plain.datagram())
+    }
+
+    /// So many plain frames were read, and their datagrams are on their way.
+    #[inline(always)]
+    pub fn count_plain(&mut self, n: u64) {
+        self.unpacker.accounts.books.count_read(n);
+        self.unpacker.count_arrivals(n);
     }
 
     /// Decodes a frame. `take` is given what comes out of it, if anything, for the

@@ -96,6 +96,6 @@ pub use intake::Intake;
 pub use key::{Endpoint, FlowKey};
 pub use shards::Shards;
 pub use sink::{Began, Chunk, Conflict, End, EndFlag, Ended, Gap, Report, Side, Sink};
-pub use source::Source;
+pub use source::{InFile, Source};
 pub use stats::SideStats;
 pub use timeouts::Timeouts;

@@ -19,6 +19,24 @@ pub struct Source {
 #[repr(C, packed(4))]
 struct Place(u64);
 
+/// An input, whose packets are named.
+#[derive(Clone, Copy, Debug)]
+pub struct InFile(u64);
+
+impl InFile {
+    /// The input with this number, from 1, in the order of the command line.
+    #[inline]
+    pub fn new(file: u32) -> Self {
+        Self(u64::from(file.min(Source::MAX_FILE)) << NUMBER_BITS)
+    }
+
+    /// Its packet with this number, from 1.
+    #[inline(always)]
+    pub fn packet(self, time: Timestamp, number: u64) -> Source {
+        Source { time, place: Place(number.min(Source::MAX_NUMBER) | self.0) }
+    }
+}
+
 /// Bits of a packet's number.
 const NUMBER_BITS: u32 = 44;
 
@@ -34,8 +52,7 @@ impl Source {
     /// from 1, in the order of the command line.
     #[inline]
     pub fn new(time: Timestamp, number: u64, file: u32) -> Self {
-        let file = u64::from(file.min(Self::MAX_FILE));
-        Self { time, place: Place(number.min(Self::MAX_NUMBER) | file << NUMBER_BITS) }
+        InFile::new(file).packet(time, number)
     }
 
     /// The same, read number by number: see [`Timestamp::again`].

@@ -24,7 +24,7 @@ use wire::protocol;
 
 /// How many connections are found without a look into the table of keys: as many as speak at the same
 /// time in nearly all captures, in one of 64 shards.
-const RECENT: usize = 64;
+const RECENT: usize = 128;
 
 /// A TCP connection that is awake. Three cache lines: anywhere else it would be in four.
 #[derive(Debug)]

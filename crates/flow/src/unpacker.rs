@@ -79,8 +79,27 @@ impl Unpacker {
         frames: u64,
         datagram: &Datagram<'a>,
     ) -> Arrival<'a> {
-        self.serial += self.step;
-        Arrival::new(source, self.serial, frames, datagram)
+        let arrival = self.arrival_after(0, source, frames, datagram);
+        self.count_arrivals(1);
+        arrival
+    }
+
+    /// The same after `n` other ones, that are to be [counted](Self::count_arrivals).
+    #[inline(always)]
+    pub(crate) fn arrival_after<'a>(
+        &self,
+        n: u64,
+        source: Source,
+        frames: u64,
+        datagram: &Datagram<'a>,
+    ) -> Arrival<'a> {
+        Arrival::new(source, self.serial + self.step * (n + 1), frames, datagram)
+    }
+
+    /// So many are on their way.
+    #[inline(always)]
+    pub(crate) fn count_arrivals(&mut self, n: u64) {
+        self.serial += self.step * n;
     }
 
     /// The VLANs among these that tell flows apart.

@@ -140,11 +140,13 @@ pub struct Payload<'a> {
 
 impl<'a> Payload<'a> {
     /// A payload captured whole.
+    #[inline(always)]
     pub fn whole(bytes: &'a [u8]) -> Self {
         Self { bytes, len: u32::try_from(bytes.len()).unwrap_or(u32::MAX) }
     }
 
     /// How many bytes were captured.
+    #[inline(always)]
     pub fn captured(&self) -> u32 {
         u32::try_from(self.bytes.len()).unwrap_or(u32::MAX)
     }

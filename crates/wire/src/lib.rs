@@ -44,7 +44,7 @@ pub use dropped::{Dropped, Layer};
 pub use ends::Ends;
 pub use link::amsdu::{Aggregate, Subframes};
 pub use link_type::LinkType;
-pub use plain::{Plain, decode_plain, may_open};
+pub use plain::{Plain, decode_plain, decode_plain_tcp, decode_plain_udp, may_open};
 pub use timestamp::Timestamp;
 pub use vlan::VlanIds;
 

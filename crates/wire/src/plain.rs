@@ -44,7 +44,7 @@ impl<'a> Plain<'a> {
     #[inline(always)]
     pub fn datagram(&self) -> Datagram<'a> {
         let &Self { src, dst, src_port, dst_port, tcp, seq, ack, flags, window, data } = self;
-        let payload = Payload { bytes: data, len: data.len() as u32 };
+        let payload = Payload::whole(data);
         let (protocol, body) = if tcp {
             let flags = TcpFlags(flags);
             (protocol::TCP, Body::Tcp(Segment { seq, ack, flags, window, payload }))
@@ -63,46 +63,58 @@ impl<'a> Plain<'a> {
 /// to bring what its branches found together.
 #[inline(always)]
 pub fn decode_plain<'a>(frame: &Frame<'a>) -> Option<Plain<'a>> {
+    decode_plain_tcp(frame).or_else(|| decode_plain_udp(frame))
+}
+
+/// The same of TCP alone.
+#[inline(always)]
+pub fn decode_plain_tcp<'a>(frame: &Frame<'a>) -> Option<Plain<'a>> {
+    let (src, dst, packet) = decode_plain_ip(frame, protocol::TCP)?;
+    let tcp = packet.first_chunk::<20>()?;
+    let size = usize::from(tcp[12] >> 4) * 4;
+    let data = packet.get(size..).filter(|_| size >= 20)?;
+    Some(Plain {
+        src,
+        dst,
+        src_port: be16::<0, _>(tcp),
+        dst_port: be16::<2, _>(tcp),
+        tcp: true,
+        seq: be32::<4, _>(tcp),
+        ack: be32::<8, _>(tcp),
+        flags: tcp[13],
+        window: be16::<14, _>(tcp),
+        data,
+    })
+}
+
+/// The same of UDP alone.
+#[inline(always)]
+pub fn decode_plain_udp<'a>(frame: &Frame<'a>) -> Option<Plain<'a>> {
+    let (src, dst, packet) = decode_plain_ip(frame, protocol::UDP)?;
+    let (udp, data) = packet.split_first_chunk::<8>()?;
+    if usize::from(be16::<4, _>(udp)) != packet.len() {
+        return None;
+    }
+    let (src_port, dst_port) = (be16::<0, _>(udp), be16::<2, _>(udp));
+    let (tcp, seq, ack, flags, window) = (false, 0, 0, 0, 0);
+    Some(Plain { src, dst, src_port, dst_port, tcp, seq, ack, flags, window, data })
+}
+
+/// The addresses of a plain frame, and what its IP packet holds, if that is of this protocol.
+#[inline(always)]
+fn decode_plain_ip<'a>(frame: &Frame<'a>, protocol: u8) -> Option<(u32, u32, &'a [u8])> {
     let header = frame.bytes.first_chunk::<{ field::SIZE }>()?;
     if frame.link != LinkType::ETHERNET
         || be16::<{ field::TYPE }, _>(header) != ethertype::IPV4
         || header[field::VERSION_IHL] != 0x45
         || be16::<{ field::FLAGS_OFFSET }, _>(header) & FRAGMENTED != 0
+        || header[field::PROTOCOL] != protocol
     {
         return None;
     }
     let end = field::IP + usize::from(be16::<{ field::TOTAL_LENGTH }, _>(header));
     let packet = frame.bytes.get(field::SIZE..end)?;
-    let (src, dst) = (be32::<{ field::SRC }, _>(header), be32::<{ field::DST }, _>(header));
-    match header[field::PROTOCOL] {
-        protocol::TCP => {
-            let tcp = packet.first_chunk::<20>()?;
-            let size = usize::from(tcp[12] >> 4) * 4;
-            let data = packet.get(size..).filter(|_| size >= 20)?;
-            Some(Plain {
-                src,
-                dst,
-                src_port: be16::<0, _>(tcp),
-                dst_port: be16::<2, _>(tcp),
-                tcp: true,
-                seq: be32::<4, _>(tcp),
-                ack: be32::<8, _>(tcp),
-                flags: tcp[13],
-                window: be16::<14, _>(tcp),
-                data,
-            })
-        }
-        protocol::UDP => {
-            let (udp, data) = packet.split_first_chunk::<8>()?;
-            if usize::from(be16::<4, _>(udp)) != packet.len() {
-                return None;
-            }
-            let (src_port, dst_port) = (be16::<0, _>(udp), be16::<2, _>(udp));
-            let (tcp, seq, ack, flags, window) = (false, 0, 0, 0, 0);
-            Some(Plain { src, dst, src_port, dst_port, tcp, seq, ack, flags, window, data })
-        }
-        _ => None,
-    }
+    Some((be32::<{ field::SRC }, _>(header), be32::<{ field::DST }, _>(header), packet))
 }
 
 /// Does a frame look like a [plain](decode_plain) one that opens a TCP connection? One byte is asked, so that it can be

@@ -43,6 +43,8 @@ pub(crate) struct AtHand<'a> {
     pub(crate) bytes: &'a [u8],
     /// What stands behind it.
     pub(crate) rest: &'a [u8],
+    /// How long the header was.
+    pub(crate) header: usize,
 }
 
 impl Format {
@@ -53,15 +55,6 @@ impl Format {
         match self {
             Self::Pcap(format) => format.at_hand(bytes),
             Self::Pcapng(format) => format.at_hand(bytes),
-        }
-    }
-
-    /// How long the header of a record of the most usual kind is.
-    #[inline(always)]
-    pub(crate) fn usual_header(&self) -> usize {
-        match self {
-            Self::Pcap(format) => format.header(),
-            Self::Pcapng(_) => pcapng::ENHANCED_HEADER,
         }
     }
 

@@ -8,6 +8,9 @@ use wire::{LinkType, Timestamp};
 /// Length of the file header.
 const FILE_HEADER: usize = 24;
 
+/// Length of a record's header, in nearly all files.
+const HEADER: usize = 16;
+
 /// What the magic number tells.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Variant {
@@ -23,8 +26,8 @@ impl Variant {
     pub(crate) fn of(magic: [u8; 4]) -> Option<Self> {
         [ByteOrder::Little, ByteOrder::Big].into_iter().find_map(|order| {
             let (nanos, header) = match order.u32(magic) {
-                0xa1b2_c3d4 => (false, 16),
-                0xa1b2_3c4d => (true, 16),
+                0xa1b2_c3d4 => (false, HEADER),
+                0xa1b2_3c4d => (true, HEADER),
                 // Alexey Kuznetzov's patch of libpcap: interface index, protocol and packet type
                 // follow the lengths.
                 0xa1b2_cd34 => (false, 24),
@@ -49,6 +52,8 @@ pub(crate) struct Pcap {
     variant: Variant,
     swapped: Swapped,
     link: LinkType,
+    /// Little-endian, with headers of 16 bytes whose lengths stand in the right order: those of nearly all files.
+    usual: bool,
 }
 
 impl Pcap {
@@ -68,18 +73,15 @@ impl Pcap {
         };
         // The high bits tell the length of the frame check sequence; IP's own lengths make it moot.
         let link = LinkType((order.u32_at(header, 20) & 0xffff) as u16);
-        Ok(Self { variant, swapped, link })
+        let usual = variant.order == ByteOrder::Little
+            && variant.header == HEADER
+            && swapped == Swapped::No;
+        Ok(Self { variant, swapped, link, usual })
     }
 
     /// The link type of every packet.
     pub(crate) fn link(&self) -> LinkType {
         self.link
-    }
-
-    /// Length of a record's header.
-    #[inline(always)]
-    pub(crate) fn header(&self) -> usize {
-        self.variant.header
     }
 
     /// Takes the next packet, whose record is described in `record`; `false` where there is none.
@@ -91,7 +93,7 @@ impl Pcap {
         }
         let offset = window.position();
         let [secs, fraction, first, second] = order.u32s(window.bytes());
-        let (captured, wire) = self.lengths(first, second);
+        let (captured, wire) = self.swapped.lengths(first, second);
         if captured > MAX_RECORD {
             return Err(Fault { at: offset, reason: Reason::TooLong { claimed: captured } });
         }
@@ -113,10 +115,25 @@ impl Pcap {
     /// The record at the beginning of `bytes`, if it is all there.
     #[inline(always)]
     pub(crate) fn at_hand<'a>(&self, bytes: &'a [u8]) -> Option<AtHand<'a>> {
-        let Variant { order, nanos, header } = self.variant;
+        let Variant { order, header, .. } = self.variant;
+        match self.usual {
+            true => self.at_hand_as(bytes, ByteOrder::Little, HEADER, Swapped::No),
+            false => self.at_hand_as(bytes, order, header, self.swapped),
+        }
+    }
+
+    /// The same, for a compiler that knows some of what is told of the format here.
+    #[inline(always)]
+    fn at_hand_as<'a>(
+        &self,
+        bytes: &'a [u8],
+        order: ByteOrder,
+        header: usize,
+        swapped: Swapped,
+    ) -> Option<AtHand<'a>> {
         let (numbers, _) = bytes.split_first_chunk::<16>()?;
         let [secs, fraction, first, second] = order.u32s(numbers);
-        let (captured, wire) = self.lengths(first, second);
+        let (captured, wire) = swapped.lengths(first, second);
         let (bytes, rest) = bytes.get(header..)?.split_at_checked(captured as usize)?;
         if captured > MAX_RECORD {
             return None;
@@ -124,11 +141,12 @@ impl Pcap {
         Some(AtHand {
             link: Some(self.link),
             interface: 0,
-            time: time(secs, fraction, nanos),
+            time: time(secs, fraction, self.variant.nanos),
             has_time: true,
             wire_len: wire.max(captured),
             bytes,
             rest,
+            header,
         })
     }
 
@@ -136,17 +154,19 @@ impl Pcap {
     pub(crate) fn next_length(&self, bytes: &[u8]) -> Option<u64> {
         let Variant { order, header, .. } = self.variant;
         bytes.get(..header)?;
-        let (captured, _) = self.lengths(order.u32_at(bytes, 8), order.u32_at(bytes, 12));
+        let (captured, _) = self.swapped.lengths(order.u32_at(bytes, 8), order.u32_at(bytes, 12));
         Some(header as u64 + u64::from(captured))
     }
+}
 
+impl Swapped {
     /// (captured, on the wire).
-    #[inline]
-    fn lengths(&self, first: u32, second: u32) -> (u32, u32) {
-        match self.swapped {
-            Swapped::No => (first, second),
-            Swapped::Yes => (second, first),
-            Swapped::WhereLarger => (first.min(second), first.max(second)),
+    #[inline(always)]
+    fn lengths(self, first: u32, second: u32) -> (u32, u32) {
+        match self {
+            Self::No => (first, second),
+            Self::Yes => (second, first),
+            Self::WhereLarger => (first.min(second), first.max(second)),
         }
     }
 }

@@ -129,6 +129,7 @@ impl Pcapng {
             wire_len: wire.max(captured),
             bytes,
             rest,
+            header: ENHANCED_HEADER,
         })
     }
 

@@ -176,9 +176,12 @@ impl<'a> Run<'a> {
             self.workers.as_mut().map_or(Ok(()), Workers::flush)?;
         }
         match reader.stretch() {
-            Ok(Some(mut stretch)) => {
-                while let Some(packet) = self.take_plain(input, &mut stretch)? {
-                    self.take_any(input, &packet)?;
+            Ok(Some((first, mut stretch))) => {
+                self.take(input, &first)?;
+                loop {
+                    self.take_usual(input, &mut stretch)?;
+                    let Some(packet) = stretch.next() else { break };
+                    self.take(input, &packet)?;
                 }
             }
             Ok(None) => return Ok(false),

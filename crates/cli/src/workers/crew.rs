@@ -68,6 +68,15 @@ impl Crew {
         }
     }
 
+    /// Takes in a datagram if it goes the usual way. `false`, and nothing changed, where it does not.
+    #[inline(always)]
+    pub(crate) fn take_usual(&mut self, arrival: &Arrival<'_>) -> Result<bool, Halted> {
+        match self.shards.handle_usual(arrival, &mut self.output) {
+            Ok(taken) => Ok(taken),
+            Err(error) => self.fail(error).map(|()| true),
+        }
+    }
+
     pub(super) fn handle(&mut self, batch: &Batch<Block>) -> Result<(), Halted> {
         if self.failed.is_some() {
             return Err(Halted);

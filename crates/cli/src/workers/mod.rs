@@ -13,7 +13,7 @@ mod threads;
 use crate::config::{Config, From};
 use anyhow::Context;
 use capture::Block;
-use crew::Crew;
+pub(crate) use crew::Crew;
 use flow::{Arrival, Books, Census, Shards, Totals};
 use sink::SinkError;
 use std::ops::AddAssign;

@@ -213,7 +213,7 @@ fn stopped_before_others(first: &str, workers: usize) -> (Outcome, serde_json::V
     let place = Place::with(bytes).put("noise", "no capture at all");
     let script = format!(
         "mkfifo in; timeout -k 9 20 $P -q --order given -r in -r a.pcap -r a.pcap -o out --summary-json s \
-           --workers {workers} & exec 3>in; sleep 0.2; kill $!; sleep 0.2; cat {first} >&3
+           --workers {workers} & exec 3>in; sleep 0.5; kill $!; sleep 0.2; cat {first} >&3
         exec 3>&-; wait $!"
     );
     let outcome = place.shell(&script);

@@ -6,7 +6,8 @@ use crate::entry::Entry;
 use crate::parcel::Parcel;
 use crate::slot::List;
 use crate::table::Live;
-use crate::tcp::{Head, State};
+use crate::tcp::{Head, Next};
+use crate::timeouts::Phase;
 use crate::{Arrival, Chunk, Config, End, EndFlag, Sink};
 use wire::{Body, Segment, TcpFlags, Timestamp};
 
@@ -41,10 +42,48 @@ impl<H: Copy> Shard<H> {
             return self.handle_message(&arrival.again(), sink);
         };
         let bytes = segment.payload.bytes;
-        match self.take_next(&arrival.label, &Head::of(segment), || bytes, sink)? {
+        match self.take_next::<true, _>(&arrival.label, &Head::of(segment), || bytes, sink)? {
             Taken::Done => Ok(()),
             Taken::Not(found) => self.handle_segment(found, &arrival.again(), sink),
         }
+    }
+
+    /// Takes in a datagram if it goes the way that nearly all go. `false`, and nothing changed, where it does not, or
+    /// where time ends connections.
+    #[inline(always)]
+    pub(crate) fn handle_usual<S: Sink<Handle = H>>(
+        &mut self,
+        arrival: &Arrival<'_>,
+        sink: &mut S,
+    ) -> Result<bool, S::Error> {
+        if self.timed {
+            return Ok(false);
+        }
+        let Body::Tcp(segment) = &arrival.body else {
+            return self.handle_message(&arrival.again(), sink).map(|()| true);
+        };
+        if segment.flags.has(TcpFlags::SYN) {
+            return self.handle_syn(&arrival.again(), sink).map(|()| true);
+        }
+        let bytes = segment.payload.bytes;
+        let taken =
+            self.take_next::<false, _>(&arrival.label, &Head::of(segment), || bytes, sink)?;
+        Ok(matches!(taken, Taken::Done))
+    }
+
+    /// Takes in a segment with a SYN, which is next in no connection.
+    #[inline(never)]
+    fn handle_syn<S: Sink<Handle = H>>(
+        &mut self,
+        arrival: &Arrival<'_>,
+        sink: &mut S,
+    ) -> Result<(), S::Error> {
+        let Label { key, hash, .. } = &arrival.label;
+        let found = match self.table.recent_alone(key, *hash) {
+            Some(live) => Found::IsNotNext(live.entry.index),
+            None => Found::NoRecent,
+        };
+        self.handle_segment(found, arrival, sink)
     }
 
     /// The same for one of a batch. What stands there is read as it is needed: most of it is not.
@@ -58,7 +97,12 @@ impl<H: Copy> Shard<H> {
         if !parcel.is_tcp() {
             return self.handle_message(&parcel.open(buffer), sink);
         }
-        match self.take_next(&parcel.label, &parcel.head, || parcel.bytes(buffer), sink)? {
+        match self.take_next::<true, _>(
+            &parcel.label,
+            &parcel.head,
+            || parcel.bytes(buffer),
+            sink,
+        )? {
             Taken::Done => Ok(()),
             Taken::Not(found) => self.handle_segment(found, &parcel.open(buffer), sink),
         }
@@ -82,7 +126,7 @@ impl<H: Copy> Shard<H> {
             && self.table.note_alone(index, arrival.label.hash)
             && let bytes = segment.payload.bytes
             && let Taken::Done =
-                self.take_next(&arrival.label, &Head::of(segment), || bytes, sink)?
+                self.take_next::<true, _>(&arrival.label, &Head::of(segment), || bytes, sink)?
         {
             return Ok(());
         }
@@ -93,9 +137,9 @@ impl<H: Copy> Shard<H> {
     }
 
     /// Gives a segment to its connection on the short way that nearly all go: nothing is missing, and it
-    /// is next. `bytes` gives what it carries.
+    /// is next. `bytes` gives what it carries. Where not even `TIMED`, time ends no connection.
     #[inline(always)]
-    fn take_next<'b, S: Sink<Handle = H>>(
+    fn take_next<'b, const TIMED: bool, S: Sink<Handle = H>>(
         &mut self,
         label: &Label,
         head: &Head,
@@ -108,14 +152,12 @@ impl<H: Copy> Shard<H> {
         };
         let Live { entry, tcp } = live;
         let (index, from) = (entry.index, label.from());
-        if !tcp.is_next(from, head)
-            || self.timed && was_idle(&self.config, entry, tcp, label.source.time)
-        {
+        let is_idle =
+            |phase| TIMED && self.timed && was_idle(&self.config, entry, phase, label.source.time);
+        let Some(Next { was_settled, settled: over }) = tcp.take_if_next(from, head, is_idle)
+        else {
             return Ok(Taken::Not(Found::IsNotNext(index)));
-        }
-        let was_settled = tcp.is_settled();
-        tcp.take_next(from, head);
-        let over = tcp.is_settled();
+        };
         let offset = entry.note_next(label, head.len as usize, now);
         if head.len > 0 {
             let side = entry.connection.side(from);
@@ -127,7 +169,7 @@ impl<H: Copy> Shard<H> {
             let end = End { side, flag: EndFlag::Fin, source: label.source.again() };
             sink.ended(entry.handle, &entry.connection, &end)?;
             self.table.fetch_slot(index);
-            if let Some(timeouts) = self.told_time() {
+            if TIMED && let Some(timeouts) = self.told_time() {
                 self.look_after(index, timeouts.closing);
             }
         }
@@ -174,7 +216,7 @@ impl<H: Copy> Shard<H> {
         let (label, head) = (&arrival.label, Head::of(segment));
         if let Some(Live { entry, tcp }) = self.table.recent_alone(&label.key, label.hash)
             && tcp.is_syn_ack(label.from(), &head)
-            && !(self.timed && was_idle(&self.config, entry, tcp, label.source.time))
+            && !(self.timed && was_idle(&self.config, entry, tcp.phase(), label.source.time))
         {
             tcp.take_syn_ack(label.from(), &head);
             entry.note_packet(label);
@@ -189,14 +231,15 @@ impl<H: Copy> Shard<H> {
 /// Was a connection silent for too long when a packet came at this time? Where it was, this can be asked again of the
 /// same packet; where it was not, the packet is to be taken in.
 #[inline(never)]
-fn was_idle<H>(config: &Config, entry: &mut Entry<H>, tcp: &State, time: Timestamp) -> bool {
-    let idle = config.timeouts.as_ref().map(|timeouts| timeouts.of(tcp.phase()));
+fn was_idle<H>(config: &Config, entry: &mut Entry<H>, phase: Phase, time: Timestamp) -> bool {
+    let idle = config.timeouts.as_ref().map(|timeouts| timeouts.of(phase));
     idle.is_some_and(|idle| entry.was_idle(time, idle))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tcp::State;
     use crate::testing::Nothing;
     use crate::{Source, Timeouts};
     use std::time::Duration;

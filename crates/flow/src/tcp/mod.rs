@@ -23,7 +23,7 @@ mod stream;
 use release::Occasion;
 pub(crate) use route::{Join, Route, is_of_newest, route};
 pub(crate) use short::ShortTcp;
-pub(crate) use state::{Full, State};
+pub(crate) use state::{Full, Next, State};
 use stream::Stream;
 
 use crate::outlet::Outlet;

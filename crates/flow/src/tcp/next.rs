@@ -148,9 +148,15 @@ mod tests {
                 return;
             }
             let head = Head::of(segment);
-            if self.short && self.tcp.is_next(from, &head) {
+            let (was_settled, phase) = (self.tcp.is_settled(), self.tcp.phase());
+            let mut asked = None;
+            let is_idle = |phase| asked.replace(phase).is_some();
+            if self.short
+                && let Some(next) = self.tcp.take_if_next(from, &head, is_idle)
+            {
                 self.taken += 1;
-                self.tcp.take_next(from, &head);
+                assert_eq!(asked, Some(phase));
+                assert_eq!((next.was_settled, next.settled), (was_settled, self.tcp.is_settled()));
                 let (side, bytes) = (self.connection.side(from), segment.payload.bytes);
                 if !bytes.is_empty() {
                     let offset = self.ledger.add_chunk(from, bytes.len());

@@ -8,6 +8,7 @@ use super::acks::{Acks, Known};
 use super::position::{self, Mark};
 use super::stream::Stream;
 use super::{Head, Tcp};
+use crate::timeouts::Phase;
 use wire::TcpFlags;
 
 const SYN: u8 = TcpFlags::SYN.0;
@@ -116,6 +117,16 @@ impl Orderly {
     /// Was a FIN seen?
     pub(super) fn is_closing(&self) -> bool {
         self.fins != 0
+    }
+
+    /// Where it stands.
+    pub(super) fn phase(&self) -> Phase {
+        match () {
+            () if self.is_settled() => Phase::Over,
+            () if self.is_closing() => Phase::Closing,
+            () if self.syn_seen() && !self.is_established() => Phase::HalfOpen,
+            () => Phase::Established,
+        }
     }
 
     /// Was a SYN seen?

@@ -48,25 +48,42 @@ impl State {
         }
     }
 
-    /// Is it a segment of which nothing need be known but that it is next? The connection must be the only one of
-    /// its key.
+    /// Takes in a segment if nothing need be known of it but that it is next, and its connection is not found to be
+    /// `idle` then. Its bytes are next in their direction, and its FIN behind them: whoever calls this delivers them and
+    /// tells of it. The connection must be the only one of its key.
     #[inline(always)]
-    pub(crate) fn is_next(&self, from: usize, head: &Head) -> bool {
+    pub(crate) fn take_if_next(
+        &mut self,
+        from: usize,
+        head: &Head,
+        is_idle: impl FnOnce(Phase) -> bool,
+    ) -> Option<Next> {
         match self {
-            Self::Orderly(orderly) => orderly.is_next(from, head),
-            Self::Full(tcp) => tcp.is_next(from, head),
+            Self::Orderly(orderly) => {
+                if !orderly.is_next(from, head) || is_idle(orderly.phase()) {
+                    return None;
+                }
+                let was_settled = orderly.is_settled();
+                orderly.take_next(from, head);
+                Some(Next { was_settled, settled: orderly.is_settled() })
+            }
+            Self::Full(tcp) => {
+                if !tcp.is_next(from, head) || is_idle(tcp.phase()) {
+                    return None;
+                }
+                let was_settled = tcp.is_settled();
+                tcp.take_next(from, head);
+                Some(Next { was_settled, settled: tcp.is_settled() })
+            }
         }
     }
+}
 
-    /// Takes in a segment that [is next](Self::is_next). Its bytes are next in their direction, and its FIN
-    /// behind them: whoever calls this delivers them and tells of it.
-    #[inline(always)]
-    pub(crate) fn take_next(&mut self, from: usize, head: &Head) {
-        match self {
-            Self::Orderly(orderly) => orderly.take_next(from, head),
-            Self::Full(tcp) => tcp.take_next(from, head),
-        }
-    }
+/// What a segment that was next has made of a connection: was everything up to both FINs delivered before it, and is it
+/// now?
+pub(crate) struct Next {
+    pub(crate) was_settled: bool,
+    pub(crate) settled: bool,
 }
 
 /// What is asked of it.
@@ -108,12 +125,7 @@ impl State {
     pub(crate) fn phase(&self) -> Phase {
         match self {
             Self::Full(tcp) => tcp.phase(),
-            Self::Orderly(orderly) if orderly.is_settled() => Phase::Over,
-            Self::Orderly(orderly) if orderly.is_closing() => Phase::Closing,
-            Self::Orderly(orderly) if orderly.syn_seen() && !orderly.is_established() => {
-                Phase::HalfOpen
-            }
-            Self::Orderly(_) => Phase::Established,
+            Self::Orderly(orderly) => orderly.phase(),
         }
     }
 
