@@ -447,12 +447,12 @@ impl<H: Copy> Shard<H> {
         sink: &mut S,
     ) -> Result<(), S::Error> {
         if let Some((short, slot)) = self.table.short_at(index) {
+            short.ledger().add_to(&mut self.totals.sides);
+            if !sink.wants_reports() {
+                return Ok(());
+            }
             let (handle, entry) = (slot.handle, short.entry(slot.key.get(), slot.handle));
-            entry.ledger.add_to(&mut self.totals.sides);
-            return match sink.wants_reports() {
-                true => sink.closed(handle, &entry.report(Began::Syn, Ended::Fin)),
-                false => Ok(()),
-            };
+            return sink.closed(handle, &entry.report(Began::Syn, Ended::Fin));
         }
         let mut asleep;
         let (entry, last) = match self.table.awake(index) {

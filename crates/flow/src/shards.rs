@@ -67,11 +67,18 @@ impl<H: Copy> Shards<H> {
     ) -> Result<bool, S::Error> {
         let place = self.place(&arrival.label);
         let Some(shard) = self.shards.get_mut(place) else { return Ok(false) };
-        let taken = shard.handle_usual(arrival, sink);
-        if !matches!(taken, Ok(false)) {
-            self.assigned += u64::from(arrival.label.frames);
+        let frames = u64::from(arrival.label.frames);
+        // (Counted in one place, behind this, it took 20 instructions more, and before it 40.)
+        match shard.handle_usual(arrival, sink) {
+            Ok(taken) => {
+                self.assigned += frames * u64::from(taken);
+                Ok(taken)
+            }
+            Err(error) => {
+                self.assigned += frames;
+                Err(error)
+            }
         }
-        taken
     }
 
     /// A frame that begins with these bytes may come soon: what it needs to open a connection is fetched. It is a guess;

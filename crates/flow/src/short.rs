@@ -93,8 +93,13 @@ impl Short {
         let last = self.last_nanos.past(secs + i64::from(self.last_secs));
         let last = Source::new(last, number + u64::from(self.last_ahead), file);
         let connection = Connection::new(key, usize::from(self.swapped), first);
-        let ledger = Ledger::from_short(&self.ledger);
-        Entry::ordinary(connection, self.opened(), handle, ledger, last)
+        Entry::ordinary(connection, self.opened(), handle, self.ledger(), last)
+    }
+
+    /// What was counted of it.
+    #[inline(always)]
+    pub(crate) fn ledger(&self) -> Ledger {
+        Ledger::from_short(&self.ledger)
     }
 
     /// The TCP state.

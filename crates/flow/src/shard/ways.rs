@@ -213,15 +213,16 @@ impl<H: Copy> Shard<H> {
             }
             return Ok(true);
         }
-        let (label, head) = (&arrival.label, Head::of(segment));
+        let (label, head, now) = (&arrival.label, Head::of(segment), self.table.tick());
         if let Some(Live { entry, tcp }) = self.table.recent_alone(&label.key, label.hash)
             && tcp.is_syn_ack(label.from(), &head)
             && !(self.timed && was_idle(&self.config, entry, tcp.phase(), label.source.time))
         {
             tcp.take_syn_ack(label.from(), &head);
             entry.note_packet(label);
+            entry.touched = now;
             let index = entry.index;
-            self.table.touch(index);
+            debug_assert!(self.table.is_in(index, List::Active), "it is half open, and awake");
             return Ok(true);
         }
         Ok(false)
