@@ -211,9 +211,10 @@ fn a_signal_stops_the_reading_and_what_came_is_written() {
 fn stopped_before_others(first: &str, workers: usize) -> (Outcome, serde_json::Value) {
     let bytes = Capture::all([udp("10.0.0.1:1", "10.0.0.2:2", "one")], 9).pcap();
     let place = Place::with(bytes).put("noise", "no capture at all");
+    // In the foreground, timeout hands a signal on once, not to its group as well: a second one would end all at once.
     let script = format!(
-        "mkfifo in; timeout -k 9 20 $P -q --order given -r in -r a.pcap -r a.pcap -o out --summary-json s \
-           --workers {workers} & exec 3>in; sleep 0.5; kill $!; sleep 0.2; cat {first} >&3
+        "mkfifo in; timeout --foreground -k 9 20 $P -q --order given -r in -r a.pcap -r a.pcap -o out --summary-json s \
+           --workers {workers} & exec 3>in; sleep 0.2; kill $!; sleep 0.2; cat {first} >&3
         exec 3>&-; wait $!"
     );
     let outcome = place.shell(&script);
