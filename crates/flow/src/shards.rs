@@ -54,8 +54,8 @@ impl<H: Copy> Shards<H> {
         shard.handle(arrival, sink)
     }
 
-    /// Takes in a datagram if it goes the way that nearly all go. `false`, and nothing changed, where it does not, which
-    /// [`Self::handle`] is for: whoever makes the datagram anew for that has less to keep at hand for all others.
+    /// Takes in a segment if it goes the way that nearly all go. `false`, and nothing changed, where it does not, which
+    /// [`Self::handle`] is for, as for other datagrams: whoever makes the datagram anew for that has less to keep at hand for all others.
     ///
     /// # Errors
     /// The sink's own.

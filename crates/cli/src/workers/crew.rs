@@ -68,7 +68,7 @@ impl Crew {
         }
     }
 
-    /// Takes in a datagram if it goes the usual way. `false`, and nothing changed, where it does not.
+    /// Takes in a segment if it goes the usual way. `false`, and nothing changed, where it does not.
     #[inline(always)]
     pub(crate) fn take_usual(&mut self, arrival: &Arrival<'_>) -> Result<bool, Halted> {
         match self.shards.handle_usual(arrival, &mut self.output) {

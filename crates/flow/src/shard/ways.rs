@@ -48,20 +48,18 @@ impl<H: Copy> Shard<H> {
         }
     }
 
-    /// Takes in a datagram if it goes the way that nearly all go. `false`, and nothing changed, where it does not, or
-    /// where time ends connections.
+    /// Takes in a segment if it goes the way that nearly all go. `false`, and nothing changed, where it does not, where
+    /// time ends connections, and of other datagrams.
     #[inline(always)]
     pub(crate) fn handle_usual<S: Sink<Handle = H>>(
         &mut self,
         arrival: &Arrival<'_>,
         sink: &mut S,
     ) -> Result<bool, S::Error> {
+        let Body::Tcp(segment) = &arrival.body else { return Ok(false) };
         if self.timed {
             return Ok(false);
         }
-        let Body::Tcp(segment) = &arrival.body else {
-            return self.handle_message(&arrival.again(), sink).map(|()| true);
-        };
         if segment.flags.has(TcpFlags::SYN) {
             return self.handle_syn(&arrival.again(), sink).map(|()| true);
         }
