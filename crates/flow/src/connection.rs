@@ -1,7 +1,7 @@
 //! One connection as sinks see it.
 
 use crate::arrival::shard_of;
-use crate::key::KeptKey;
+use crate::key::{KeptKey, KeyRef};
 use crate::{Endpoint, FlowKey, Side, Source};
 use wire::VlanIds;
 
@@ -19,6 +19,12 @@ impl Connection {
     /// into the key's ends).
     #[inline]
     pub fn new(key: FlowKey, initiator: usize, first: Source) -> Self {
+        Self::of(key.view(), initiator, first)
+    }
+
+    /// The same, of a key where it stands.
+    #[inline]
+    pub(crate) fn of(key: KeyRef<'_>, initiator: usize, first: Source) -> Self {
         Self { key: key.into(), first, swapped: initiator != 0 }
     }
 
@@ -36,22 +42,34 @@ impl Connection {
 
     /// The IP protocol number.
     pub fn protocol(&self) -> u8 {
-        self.key.protocol()
+        self.key.view().protocol()
     }
 
     /// The VLANs that tell it from others with the same ends.
     pub fn vlans(&self) -> VlanIds {
-        self.key().vlans()
+        self.key.view().vlans()
     }
 
     /// The shard that has it, below [`SHARDS`](crate::SHARDS).
     pub fn shard(&self) -> usize {
-        shard_of(self.key().fixed_hash())
+        shard_of(self.fixed_hash())
+    }
+
+    /// The key's [fixed hash](FlowKey::fixed_hash).
+    #[inline]
+    pub fn fixed_hash(&self) -> u64 {
+        self.key.view().fixed_hash()
+    }
+
+    /// Are both ends [the same](FlowKey::ends_are_equal)?
+    #[inline]
+    pub fn ends_are_equal(&self) -> bool {
+        self.key.view().ends_are_equal()
     }
 
     /// The end that is `side`.
     pub fn end(&self, side: Side) -> Endpoint {
-        self.key().end(self.index(side))
+        self.key.view().end(self.index(side))
     }
 
     /// The first packet.

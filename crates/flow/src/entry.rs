@@ -2,9 +2,10 @@
 
 use crate::arrival::Label;
 use crate::connection::Connection;
+use crate::key::KeyRef;
 use crate::ledger::Ledger;
 use crate::varint::{Reader, Writer};
-use crate::{Began, Ended, FlowKey, Report, Side, Source};
+use crate::{Began, Ended, Report, Side, Source};
 use std::time::Duration;
 use wire::Timestamp;
 
@@ -172,7 +173,7 @@ impl<H> Entry<H> {
     }
 
     /// What was put down, as it was.
-    pub(crate) fn take(key: FlowKey, handle: H, bytes: &mut Reader<'_>) -> Self {
+    pub(crate) fn take(key: KeyRef<'_>, handle: H, bytes: &mut Reader<'_>) -> Self {
         let number = bytes.take();
         let opened = bytes.take_near(number);
         let flags = bytes.take();
@@ -193,7 +194,7 @@ impl<H> Entry<H> {
         };
         let first = Source::new(first_time, number, file as u32);
         Self {
-            connection: Connection::new(key, usize::from(has(flag::SWAPPED)), first),
+            connection: Connection::of(key, usize::from(has(flag::SWAPPED)), first),
             handle,
             ledger: Ledger::take(bytes),
             last: Source::new(last_time, last_number, last_file as u32),
@@ -236,8 +237,8 @@ pub(crate) fn take_time(near: u64, bytes: &mut Reader<'_>) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Endpoint;
     use crate::ledger::Counter;
+    use crate::{Endpoint, FlowKey};
     use proptest::prelude::*;
 
     fn key() -> FlowKey {
@@ -310,7 +311,7 @@ mod tests {
             let mut bytes = Vec::new();
             entry.put(&mut Writer(&mut bytes));
             let mut reader = Reader(&bytes);
-            let again = Entry::take(key(), 7, &mut reader);
+            let again = Entry::take(key().view(), 7, &mut reader);
             prop_assert!(reader.0.is_empty());
             prop_assert_eq!(format!("{again:?}"), format!("{entry:?}"));
             prop_assert_eq!(Entry::<()>::take_opened(&mut Reader(&bytes)), opened);

@@ -4,8 +4,7 @@
 //! cache lines are waited for. Here it is one: numbers are in chunks of a line each, as in F14 tables,
 //! with a mark that tells most others apart. (`hashbrown` has marks and values apart: two lines, one after the other.)
 
-use crate::FlowKey;
-use crate::key::Seed;
+use crate::key::{KeyRef, Seed};
 use prefetch_index::prefetch_index;
 
 /// Numbers in a chunk: with their marks and a count they fill a cache line.
@@ -78,7 +77,7 @@ impl Default for KeyIndex {
 impl KeyIndex {
     /// The hash of a key, which is another one in every run.
     #[inline]
-    pub(crate) fn hash(&self, key: &FlowKey) -> u64 {
+    pub(crate) fn hash(&self, key: KeyRef<'_>) -> u64 {
         key.hash(&self.seed)
     }
 
@@ -109,11 +108,11 @@ impl KeyIndex {
     }
 
     /// Puts a connection in, which is not there. `key_of` gives the keys of all that are.
-    pub(crate) fn insert(
+    pub(crate) fn insert<'k>(
         &mut self,
         hash: u64,
         number: u32,
-        key_of: impl Fn(u32) -> Option<FlowKey>,
+        key_of: impl Fn(u32) -> Option<KeyRef<'k>>,
     ) {
         if self.len >= self.chunks.len() * FULL {
             self.grow(key_of);
@@ -156,7 +155,7 @@ impl KeyIndex {
     }
 
     #[cold]
-    fn grow(&mut self, key_of: impl Fn(u32) -> Option<FlowKey>) {
+    fn grow<'k>(&mut self, key_of: impl Fn(u32) -> Option<KeyRef<'k>>) {
         let chunks = (self.chunks.len() * 2).max(1);
         for chunk in std::mem::replace(&mut self.chunks, vec![Chunk::default(); chunks]) {
             for (mark, number) in chunk.marks.into_iter().zip(chunk.numbers) {
@@ -184,13 +183,16 @@ impl KeyIndex {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Endpoint;
+    use crate::{Endpoint, FlowKey};
     use proptest::prelude::*;
     use std::collections::{BTreeMap, BTreeSet};
 
-    fn key_of(number: u32) -> FlowKey {
+    fn key_of(number: u32) -> KeyRef<'static> {
         let end = |port| Endpoint { addr: [10, 0, 0, 1].into(), port };
-        FlowKey::new(6, end(number as u16), end(80)).0
+        match FlowKey::new(6, end(number as u16), end(80)).0.view() {
+            KeyRef::Narrow(narrow) => KeyRef::Narrow(narrow),
+            KeyRef::Wide(_) => panic!("IPv4 without VLANs"),
+        }
     }
 
     #[test]
@@ -202,12 +204,12 @@ mod tests {
     fn what_is_put_in_is_found_until_it_is_taken_out() {
         let mut keys = KeyIndex::default();
         for index in 0..3000 {
-            let hash = keys.hash(&key_of(index));
+            let hash = keys.hash(key_of(index));
             assert_eq!(keys.find(hash, |i| i == index), None);
             keys.insert(hash, index, |i| Some(key_of(i)));
         }
         for index in 0..3000 {
-            let hash = keys.hash(&key_of(index));
+            let hash = keys.hash(key_of(index));
             assert_eq!(keys.find(hash, |i| i == index), Some(index));
             assert_eq!(keys.take(hash, |i| i == index), Some(index));
             assert_eq!(keys.find(hash, |i| i == index), None);
@@ -224,7 +226,7 @@ mod tests {
         ) {
             let (mut keys, mut known) = (KeyIndex::default(), BTreeSet::new());
             for (kind, number) in steps {
-                let hash = keys.hash(&key_of(number));
+                let hash = keys.hash(key_of(number));
                 if kind == 0 {
                     prop_assert_eq!(keys.take(hash, |i| i == number).is_some(), known.remove(&number));
                 } else if known.insert(number) {
@@ -232,11 +234,11 @@ mod tests {
                 }
             }
             for number in 0..400 {
-                let found = keys.find(keys.hash(&key_of(number)), |i| i == number);
+                let found = keys.find(keys.hash(key_of(number)), |i| i == number);
                 prop_assert_eq!(found.is_some(), known.contains(&number));
             }
             for &number in &known {
-                prop_assert_eq!(keys.take(keys.hash(&key_of(number)), |i| i == number), Some(number));
+                prop_assert_eq!(keys.take(keys.hash(key_of(number)), |i| i == number), Some(number));
             }
             prop_assert!(keys.chunks.iter().all(|chunk| chunk.sent_on == 0 && chunk.marks == [0; PLACES]));
         }

@@ -88,7 +88,7 @@ impl<H: Copy> Shard<H> {
     /// A connection may be opened soon by one with this label: what that needs is fetched.
     #[inline(always)]
     pub(crate) fn fetch(&self, label: &Label) {
-        self.table.fetch_key(&label.key);
+        self.table.fetch_key(label.key.view());
     }
 
     /// The connections that are open, as a queue for [`Self::finish_next`].
@@ -365,11 +365,11 @@ impl<H: Copy> Shard<H> {
         if let Some(oldest) = oldest {
             self.close_for(Limit::PerKey, oldest, sink)?;
         }
-        let connection = Connection::new(arrival.label.key, initiator, arrival.label.source);
+        let connection = Connection::of(arrival.label.key.view(), initiator, arrival.label.source);
         self.totals.connections[usize::from(connection.protocol())] += 1;
         let handle = sink.opened(&connection)?;
-        let index =
-            self.table.insert(connection, arrival.label.hash, arrival.label.serial, handle, first);
+        let Label { key, hash, serial, .. } = &arrival.label;
+        let index = self.table.insert(connection, (key, *hash), *serial, handle, first);
         if self.config.timeouts.is_some() {
             self.look_after_new(index, &arrival.label);
         }
@@ -451,7 +451,7 @@ impl<H: Copy> Shard<H> {
             if !sink.wants_reports() {
                 return Ok(());
             }
-            let (handle, entry) = (slot.handle, short.entry(slot.key.get(), slot.handle));
+            let (handle, entry) = (slot.handle, short.entry(slot.key.view(), slot.handle));
             return sink.closed(handle, &entry.report(Began::Syn, Ended::Fin));
         }
         let mut asleep;

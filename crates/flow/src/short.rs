@@ -4,11 +4,12 @@
 //! To put such a one down number by number as [`Entry`] and [`State`] do, and to take it again, took more
 //! instructions than half of its packets; this takes a tenth of them.
 
+use crate::Source;
 use crate::connection::Connection;
 use crate::entry::Entry;
+use crate::key::KeyRef;
 use crate::ledger::{Ledger, ShortLedger};
 use crate::tcp::{ShortTcp, State};
-use crate::{FlowKey, Source};
 use wire::Timestamp;
 
 /// All of it, but the key and the handle, in one cache line.
@@ -87,12 +88,12 @@ impl Short {
 
     /// What it is short for, but the TCP state.
     #[inline(always)]
-    pub(crate) fn entry<H>(&self, key: FlowKey, handle: H) -> Entry<H> {
+    pub(crate) fn entry<H>(&self, key: KeyRef<'_>, handle: H) -> Entry<H> {
         let (secs, number, file) = (i64::from(self.secs), u64::from(self.number), self.file.into());
         let first = Source::new(self.nanos.past(secs), number, file);
         let last = self.last_nanos.past(secs + i64::from(self.last_secs));
         let last = Source::new(last, number + u64::from(self.last_ahead), file);
-        let connection = Connection::new(key, usize::from(self.swapped), first);
+        let connection = Connection::of(key, usize::from(self.swapped), first);
         Entry::ordinary(connection, self.opened(), handle, self.ledger(), last)
     }
 
@@ -116,7 +117,7 @@ impl Short {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Endpoint;
+    use crate::{Endpoint, FlowKey};
     use proptest::prelude::*;
 
     fn key() -> FlowKey {
@@ -164,7 +165,7 @@ mod tests {
         let entry = Entry::ordinary(connection, 3_000_001, 7, ledger(), last);
         let tcp = settled();
         let short = Short::of(&entry, &tcp).unwrap();
-        assert_eq!(format!("{:?}", short.entry(key(), 7)), format!("{entry:?}"));
+        assert_eq!(format!("{:?}", short.entry(key().view(), 7)), format!("{entry:?}"));
         assert_eq!(format!("{:?}", short.tcp()), format!("{tcp:?}"));
         assert_eq!(short.opened(), 3_000_001);
     }
@@ -179,7 +180,7 @@ mod tests {
             let connection = Connection::new(key(), initiator, first);
             let entry = Entry::ordinary(connection, opened, 7, ledger(), last);
             let Some(short) = Short::of(&entry, &settled()) else { return Ok(()) };
-            prop_assert_eq!(format!("{:?}", short.entry(key(), 7)), format!("{entry:?}"));
+            prop_assert_eq!(format!("{:?}", short.entry(key().view(), 7)), format!("{entry:?}"));
             prop_assert_eq!(short.opened(), opened);
         }
     }

@@ -12,6 +12,7 @@ use crate::cells::Cells;
 use crate::connection::Connection;
 use crate::entry::Entry;
 use crate::index::KeyIndex;
+use crate::key::KeyRef;
 use crate::lists::{Lists, NONE};
 use crate::packed::Packed;
 use crate::paged::Paged;
@@ -120,7 +121,7 @@ impl<H> Table<H> {
 impl<H: Copy> Table<H> {
     /// A connection of this key may be opened.
     #[inline]
-    pub(crate) fn fetch_key(&self, key: &FlowKey) {
+    pub(crate) fn fetch_key(&self, key: KeyRef<'_>) {
         self.keys.fetch(self.keys.hash(key));
     }
 
@@ -149,7 +150,7 @@ impl<H: Copy> Table<H> {
             return;
         };
         self.fetch(index, slot.links[1]);
-        self.fetch_key(&slot.key.get());
+        self.fetch_key(slot.key.view());
     }
 }
 
@@ -182,7 +183,7 @@ impl<H: Copy> Table<H> {
     pub(crate) fn note_alone(&mut self, index: u32, hash: u64) -> bool {
         let Some(slot) = self.slots.get(index) else { return false };
         let can_be =
-            slot.place == Place::Tcp && slot.older == NONE && !slot.key.get().ends_are_equal();
+            slot.place == Place::Tcp && slot.older == NONE && !slot.key.view().ends_are_equal();
         if can_be {
             self.recent_alone[place_of(hash)] = slot.number;
         }
@@ -211,7 +212,7 @@ impl<H: Copy> Table<H> {
     pub(crate) fn recall(&self, index: u32) -> Option<(Entry<H>, Option<State>)> {
         let slot = self.slots.get(index)?;
         if let Some(short) = self.short(slot) {
-            return Some((short.entry(slot.key.get(), slot.handle), Some(short.tcp())));
+            return Some((short.entry(slot.key.view(), slot.handle), Some(short.tcp())));
         }
         let (entry, mut bytes) = self.recall_entry(slot)?;
         let tcp = is_tcp(&entry).then(|| State::take(&mut bytes));
@@ -271,7 +272,7 @@ impl<H: Copy> Table<H> {
     fn recall_entry(&self, slot: &Slot<H>) -> Option<(Entry<H>, Reader<'_>)> {
         let Place::Asleep(class) = slot.place else { return None };
         let mut bytes = Reader(self.asleep.get(class, slot.number));
-        let entry = Entry::take(slot.key.get(), slot.handle, &mut bytes);
+        let entry = Entry::take(slot.key.view(), slot.handle, &mut bytes);
         Some((entry, bytes))
     }
 
@@ -295,7 +296,7 @@ impl<H: Copy> Table<H> {
         }
         (slot.place, slot.number) = match tcp {
             Some(tcp) => {
-                self.recent_alone[place_of(slot.key.get().fixed_hash())] = NONE;
+                self.recent_alone[place_of(slot.key.view().fixed_hash())] = NONE;
                 (Place::Tcp, self.tcps.insert(Live { entry, tcp }))
             }
             None => (Place::Message, self.messages.insert(entry)),
@@ -347,7 +348,7 @@ impl<H: Copy> Table<H> {
 
     /// The hash of the key of the connection at `index`.
     fn hash_at(&self, index: u32) -> Option<u64> {
-        Some(self.keys.hash(&self.slots.get(index)?.key.get()))
+        Some(self.keys.hash(self.slots.get(index)?.key.view()))
     }
 
     /// The newest connection of the key of a packet, whose [fixed hash](FlowKey::fixed_hash) is `hash`.
@@ -370,7 +371,7 @@ impl<H: Copy> Table<H> {
 
     /// The newest connection of a key.
     pub(crate) fn newest(&self, key: &FlowKey) -> Option<u32> {
-        self.keys.find(self.keys.hash(key), has_key(&self.slots, key))
+        self.keys.find(self.keys.hash(key.view()), has_key(&self.slots, key))
     }
 
     /// The connection of the same key that was opened before the one at `index`.
@@ -389,20 +390,19 @@ impl<H: Copy> Table<H> {
     pub(crate) fn insert(
         &mut self,
         connection: Connection,
-        hash: u64,
+        (key, hash): (&FlowKey, u64),
         opened: u64,
         handle: H,
         first: bool,
     ) -> u32 {
-        let key = connection.key();
         let mut entry = Entry::new(connection, opened, handle);
-        let seeded = self.keys.hash(&key);
+        let seeded = self.keys.hash(key.view());
         let older = match first {
             true => NONE,
-            false => self.keys.take(seeded, has_key(&self.slots, &key)).unwrap_or(NONE),
+            false => self.keys.take(seeded, has_key(&self.slots, key)).unwrap_or(NONE),
         };
         let (links, list, place) = ([NONE; 2], List::Active, Place::Message);
-        let slot = Slot { key: key.into(), handle, links, older, number: NONE, place, list };
+        let slot = Slot { key: key.view().into(), handle, links, older, number: NONE, place, list };
         let index = self.slots.insert(slot);
         (entry.touched, entry.index) = (self.tick(), index);
         let (place, number) = match is_tcp(&entry) {
@@ -481,13 +481,14 @@ impl<H: Copy> Table<H> {
 
     fn leave_key(&mut self, index: u32) {
         let (Some(slot), Some(hash)) = (self.slots.get(index), self.hash_at(index)) else { return };
-        let (key, older) = (slot.key.get(), slot.older);
+        let older = slot.older;
         if self.keys.take(hash, |i| i == index).is_some() {
             if older != NONE {
                 self.keys.insert(hash, older, key_of(&self.slots));
             }
             return;
         }
+        let Some(key) = self.slots.get(index).map(|slot| slot.key.get()) else { return };
         let newer = self.of_key(&key).find(|&i| self.older(i) == Some(index));
         if let Some(newer) = newer.and_then(|newer| self.slots.get_mut(newer)) {
             newer.older = older;
@@ -530,8 +531,8 @@ fn has_key<H>(slots: &Paged<Slot<H>>, key: &FlowKey) -> impl Fn(u32) -> bool {
 }
 
 /// The keys of all connections.
-fn key_of<H>(slots: &Paged<Slot<H>>) -> impl Fn(u32) -> Option<FlowKey> {
-    move |index| Some(slots.get(index)?.key.get())
+fn key_of<'k, H>(slots: &'k Paged<Slot<H>>) -> impl Fn(u32) -> Option<KeyRef<'k>> {
+    move |index| Some(slots.get(index)?.key.view())
 }
 
 #[cfg(test)]
@@ -557,7 +558,7 @@ mod tests {
         handle: H,
     ) -> u32 {
         let (key, first) = (new.key(), table.newest(&new.key()).is_none());
-        table.insert(new, key.fixed_hash(), opened, handle, first)
+        table.insert(new, (&key, key.fixed_hash()), opened, handle, first)
     }
 
     fn of(table: &Table<()>, port: u16) -> Vec<u32> {

@@ -85,7 +85,7 @@ impl FileSink {
 
     /// The side whose file takes what `side` sends. Equal ends have one name for both.
     fn file_side(&self, connection: &Connection, side: Side) -> Side {
-        if self.separate_sides && !connection.key().ends_are_equal() { side } else { Side::Zero }
+        if self.separate_sides && !connection.ends_are_equal() { side } else { Side::Zero }
     }
 
     fn extension(&self) -> &'static str {

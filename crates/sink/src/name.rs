@@ -97,7 +97,7 @@ impl Namer {
     pub(crate) fn number(&mut self, connection: &Connection) -> u32 {
         // Only what a name shows: a key may tell connections apart by more than that.
         let second = self.clock.show(connection.first().time).id();
-        self.used.count(second, connection.key().fixed_hash())
+        self.used.count(second, connection.fixed_hash())
     }
 
     /// Appends the name with `from`'s end first, without an extension: ASCII, and nothing that
