@@ -245,7 +245,7 @@ impl Store {
     /// Puts the least recently active streams away until no more waits than may. It may be the one that
     /// has just spoken.
     fn keep_budget(&mut self) -> Result<(), SinkError> {
-        while self.held > self.allowance.bytes()
+        while (self.held > self.allowance.bytes() || self.recent.len() > self.allowance.files())
             && let Some(id) = self.recent.oldest()
         {
             self.put_away(id)?;
