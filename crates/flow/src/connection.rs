@@ -10,8 +10,9 @@ use wire::VlanIds;
 pub struct Connection {
     key: KeptKey,
     first: Source,
-    /// Is the key's end 1 the initiator?
-    swapped: bool,
+    /// The index in the key of the initiator, 0 or 1. (In four bytes: a connection has none that mean nothing, which would
+    /// be copied along with what stands beside.)
+    initiator: u32,
 }
 
 impl Connection {
@@ -25,7 +26,14 @@ impl Connection {
     /// The same, of a key where it stands.
     #[inline]
     pub(crate) fn of(key: KeyRef<'_>, initiator: usize, first: Source) -> Self {
-        Self { key: key.into(), first, swapped: initiator != 0 }
+        Self { key: key.into(), first, initiator: u32::from(initiator != 0) }
+    }
+
+    /// The same, read number by number: see [`Label::again`](crate::arrival::Label::again).
+    #[inline(always)]
+    pub(crate) fn again(self) -> Self {
+        let Self { key, first, initiator } = self;
+        Self { key: key.again(), first: first.again(), initiator }
     }
 
     /// The key, the same for both directions.
@@ -41,6 +49,7 @@ impl Connection {
     }
 
     /// The IP protocol number.
+    #[inline]
     pub fn protocol(&self) -> u8 {
         self.key.view().protocol()
     }
@@ -68,33 +77,36 @@ impl Connection {
     }
 
     /// The end that is `side`.
+    #[inline]
     pub fn end(&self, side: Side) -> Endpoint {
         self.key.view().end(self.index(side))
     }
 
     /// The first packet.
+    #[inline]
     pub fn first(&self) -> Source {
         self.first
     }
 
     /// Is the key's end 1 the initiator?
     pub(crate) fn is_swapped(&self) -> bool {
-        self.swapped
+        self.initiator != 0
     }
 
     /// The index that `side` has in the key.
+    #[inline]
     pub(crate) fn index(&self, side: Side) -> usize {
-        side.index() ^ usize::from(self.swapped)
+        side.index() ^ self.initiator as usize
     }
 
     /// The side that the key's end `index` is.
     pub(crate) fn side(&self, index: usize) -> Side {
-        Side::BOTH[(index ^ usize::from(self.swapped)) & 1]
+        Side::BOTH[(index ^ self.initiator as usize) & 1]
     }
 
     /// The key's end `index` turned out to be the initiator.
     pub(crate) fn set_initiator(&mut self, index: usize) {
-        self.swapped = index != 0;
+        self.initiator = u32::from(index != 0);
     }
 }
 

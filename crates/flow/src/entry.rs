@@ -30,11 +30,13 @@ pub(crate) struct Entry<H> {
 }
 
 impl<H> Entry<H> {
-    /// That of a connection whose first packet came in the frame with the number `opened`.
+    /// That of a connection whose first packet came in the frame with the number `opened`. Read number by number: see
+    /// [`Label::again`].
+    #[inline(always)]
     pub(crate) fn new(connection: Connection, opened: u64, handle: H) -> Self {
-        let last = connection.first();
-        let ledger = Ledger::default();
-        let (touched, index, behind, initiator_known) = (0, 0, 0, false);
+        let last = connection.first().again();
+        let connection = connection.again();
+        let (ledger, touched, index, behind, initiator_known) = (Ledger::NEW, 0, 0, 0, false);
         Self { connection, handle, ledger, last, opened, touched, index, behind, initiator_known }
     }
 

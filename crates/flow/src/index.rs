@@ -24,6 +24,15 @@ pub(crate) struct KeyIndex {
     seed: Seed,
 }
 
+/// The keys of connections, by their numbers.
+pub(crate) trait Keys {
+    /// That of a connection.
+    fn key(&self, number: u32) -> Option<KeyRef<'_>>;
+
+    /// It will be asked for soon.
+    fn fetch_key(&self, number: u32);
+}
+
 #[derive(Clone, Debug, Default)]
 #[repr(C, align(64))]
 struct Chunk {
@@ -35,6 +44,12 @@ struct Chunk {
 }
 
 impl Chunk {
+    /// All numbers.
+    fn numbers(&self) -> impl Iterator<Item = u32> {
+        let all = self.marks.iter().zip(&self.numbers);
+        all.filter(|&(&mark, _)| mark > 0).map(|(_, &number)| number)
+    }
+
     /// The places with this mark.
     #[inline]
     fn places(&self, mark: u8) -> Places {
@@ -107,15 +122,10 @@ impl KeyIndex {
         Some(self.chunks[at].numbers[place])
     }
 
-    /// Puts a connection in, which is not there. `key_of` gives the keys of all that are.
-    pub(crate) fn insert<'k>(
-        &mut self,
-        hash: u64,
-        number: u32,
-        key_of: impl Fn(u32) -> Option<KeyRef<'k>>,
-    ) {
+    /// Puts a connection in, which is not there. `keys` has the keys of all that are.
+    pub(crate) fn insert(&mut self, hash: u64, number: u32, keys: &impl Keys) {
         if self.len >= self.chunks.len() * FULL {
-            self.grow(key_of);
+            self.grow(keys);
         }
         self.put(hash, number);
         self.len += 1;
@@ -155,15 +165,17 @@ impl KeyIndex {
     }
 
     #[cold]
-    fn grow<'k>(&mut self, key_of: impl Fn(u32) -> Option<KeyRef<'k>>) {
+    fn grow(&mut self, keys: &impl Keys) {
         let chunks = (self.chunks.len() * 2).max(1);
-        for chunk in std::mem::replace(&mut self.chunks, vec![Chunk::default(); chunks]) {
-            for (mark, number) in chunk.marks.into_iter().zip(chunk.numbers) {
-                if mark > 0 {
-                    let key = key_of(number);
-                    debug_assert!(key.is_some(), "who is not there any more was taken out");
-                    self.put(key.map_or(0, |key| key.hash(&self.seed)), number);
-                }
+        let before = std::mem::replace(&mut self.chunks, vec![Chunk::default(); chunks]);
+        for (i, chunk) in before.iter().enumerate() {
+            if let Some(later) = before.get(i + 1) {
+                later.numbers().for_each(|number| keys.fetch_key(number));
+            }
+            for number in chunk.numbers() {
+                let key = keys.key(number);
+                debug_assert!(key.is_some(), "who is not there any more was taken out");
+                self.put(key.map_or(0, |key| key.hash(&self.seed)), number);
             }
         }
     }
@@ -195,6 +207,17 @@ mod tests {
         }
     }
 
+    /// Each number has the key that is made of it.
+    struct Numbered;
+
+    impl Keys for Numbered {
+        fn key(&self, number: u32) -> Option<KeyRef<'_>> {
+            Some(key_of(number))
+        }
+
+        fn fetch_key(&self, _: u32) {}
+    }
+
     #[test]
     fn a_chunk_is_a_cache_line() {
         assert_eq!((size_of::<Chunk>(), align_of::<Chunk>()), (64, 64));
@@ -206,7 +229,7 @@ mod tests {
         for index in 0..3000 {
             let hash = keys.hash(key_of(index));
             assert_eq!(keys.find(hash, |i| i == index), None);
-            keys.insert(hash, index, |i| Some(key_of(i)));
+            keys.insert(hash, index, &Numbered);
         }
         for index in 0..3000 {
             let hash = keys.hash(key_of(index));
@@ -230,7 +253,7 @@ mod tests {
                 if kind == 0 {
                     prop_assert_eq!(keys.take(hash, |i| i == number).is_some(), known.remove(&number));
                 } else if known.insert(number) {
-                    keys.insert(hash, number, |i| Some(key_of(i)));
+                    keys.insert(hash, number, &Numbered);
                 }
             }
             for number in 0..400 {
@@ -254,7 +277,7 @@ mod tests {
             for (puts_in, number) in steps {
                 let hash = hashes[number as usize];
                 if puts_in && !known.contains_key(&number) {
-                    keys.insert(hash, number, |i| Some(key_of(i)));
+                    keys.insert(hash, number, &Numbered);
                     known.insert(number, hash);
                 } else {
                     let taken = keys.take(hash, |i| i == number);

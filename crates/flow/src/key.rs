@@ -1,6 +1,6 @@
 //! Who talks to whom.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use wire::{Ends, VlanIds};
 
 /// An address and a port.
@@ -32,6 +32,34 @@ pub(crate) struct Narrow {
     protocol: u8,
 }
 
+impl Narrow {
+    #[inline(always)]
+    fn packed(&self) -> Packed {
+        let Self { addrs: [a, b], ports: [c, d], protocol } = *self;
+        let addrs = u64::from(a) | u64::from(b) << 32;
+        Packed { addrs, ports: u32::from(c) | u32::from(d) << 16, protocol }
+    }
+}
+
+/// The same with both addresses in one number, and both ports, those of end 1 in the high halves.
+///
+/// It is kept so: what was written in one piece a moment ago can be read in one piece, while two that were written one
+/// after the other are waited for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Packed {
+    addrs: u64,
+    ports: u32,
+    protocol: u8,
+}
+
+impl Packed {
+    /// An end's address, and its port.
+    #[inline(always)]
+    fn end(&self, index: usize) -> (u32, u16) {
+        ((self.addrs >> (32 * index)) as u32, (self.ports >> (16 * index)) as u16)
+    }
+}
+
 /// Everything else. IPv4 addresses are in the second half of theirs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Wide {
@@ -46,7 +74,7 @@ pub(crate) struct Wide {
 /// processor waits for whatever was written in their place.)
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum KeyRef<'a> {
-    Narrow(Narrow),
+    Narrow(Packed),
     Wide(&'a Wide),
 }
 
@@ -108,7 +136,7 @@ impl FlowKey {
     #[inline(always)]
     pub(crate) fn view(&self) -> KeyRef<'_> {
         match &self.0 {
-            Kind::Narrow(narrow) => KeyRef::Narrow(*narrow),
+            Kind::Narrow(narrow) => KeyRef::Narrow(narrow.packed()),
             Kind::Wide(wide) => KeyRef::Wide(wide),
         }
     }
@@ -143,7 +171,7 @@ impl FlowKey {
     pub fn fixed_hash(&self) -> u64 {
         // (By way of the view it took 12 instructions a packet more.)
         match &self.0 {
-            Kind::Narrow(narrow) => FIXED.hash_narrow(narrow),
+            Kind::Narrow(narrow) => FIXED.hash_narrow(&narrow.packed()),
             Kind::Wide(wide) => wide.fixed_hash(),
         }
     }
@@ -173,7 +201,10 @@ impl KeyRef<'_> {
     pub(crate) fn end(self, index: usize) -> Endpoint {
         let index = index.min(1);
         let (ends, ports) = match self {
-            Self::Narrow(Narrow { addrs: [src, dst], ports, .. }) => (Ends::V4 { src, dst }, ports),
+            Self::Narrow(packed) => {
+                let (addr, port) = packed.end(index);
+                return Endpoint { addr: Ipv4Addr::from_bits(addr).into(), port };
+            }
             Self::Wide(Wide { addrs: [src, dst], ports, v6: true, .. }) => {
                 (Ends::V6 { src: *src, dst: *dst }, *ports)
             }
@@ -189,7 +220,7 @@ impl KeyRef<'_> {
     #[inline]
     pub(crate) fn ends_are_equal(self) -> bool {
         match self {
-            Self::Narrow(Narrow { addrs: [a, b], ports: [c, d], .. }) => a == b && c == d,
+            Self::Narrow(packed) => packed.end(0) == packed.end(1),
             Self::Wide(Wide { addrs: [a, b], ports: [c, d], .. }) => a == b && c == d,
         }
     }
@@ -223,7 +254,7 @@ impl Wide {
     /// See [`FlowKey::fixed_hash`]. The same ends have the same names with VLANs and without.
     #[inline(always)]
     fn fixed_hash(&self) -> u64 {
-        if self.v6 { FIXED.hash_wide(self) } else { FIXED.hash_narrow(&self.narrowed()) }
+        if self.v6 { FIXED.hash_wide(self) } else { FIXED.hash_narrow(&self.narrowed().packed()) }
     }
 }
 
@@ -246,10 +277,9 @@ impl Seed {
     }
 
     #[inline]
-    fn hash_narrow(&self, narrow: &Narrow) -> u64 {
-        let Narrow { addrs: [a, b], ports: [c, d], protocol } = *narrow;
-        let addrs = u64::from(a) | u64::from(b) << 32;
-        let ports = u64::from(u32::from(c) | u32::from(d) << 16) << 8 | u64::from(protocol);
+    fn hash_narrow(&self, narrow: &Packed) -> u64 {
+        let Packed { addrs, ports, protocol } = *narrow;
+        let ports = u64::from(ports) << 8 | u64::from(protocol);
         self.finish(fold(addrs ^ self.0[0], ports ^ self.0[1]))
     }
 
@@ -286,7 +316,12 @@ fn fold(a: u64, b: u64) -> u64 {
 /// A key as it is kept with a connection: 16 bytes where it is narrow, as those of millions are.
 #[derive(Clone, Debug)]
 pub(crate) enum KeptKey {
-    Narrow { addrs: [u32; 2], ports: [u16; 2], protocol: u8 },
+    /// The numbers of a [`Packed`]: there is room for a mark beside them.
+    Narrow {
+        addrs: u64,
+        ports: u32,
+        protocol: u8,
+    },
     Wide(Box<Wide>),
 }
 
@@ -294,7 +329,7 @@ impl From<KeyRef<'_>> for KeptKey {
     #[inline]
     fn from(key: KeyRef<'_>) -> Self {
         match key {
-            KeyRef::Narrow(Narrow { addrs, ports, protocol }) => {
+            KeyRef::Narrow(Packed { addrs, ports, protocol }) => {
                 Self::Narrow { addrs, ports, protocol }
             }
             KeyRef::Wide(wide) => Self::Wide(Box::new(*wide)),
@@ -307,7 +342,11 @@ impl KeptKey {
     #[inline]
     pub(crate) fn get(&self) -> FlowKey {
         FlowKey(match self.view() {
-            KeyRef::Narrow(narrow) => Kind::Narrow(narrow),
+            KeyRef::Narrow(packed) => {
+                let [(a, c), (b, d)] = [packed.end(0), packed.end(1)];
+                let Packed { protocol, .. } = packed;
+                Kind::Narrow(Narrow { addrs: [a, b], ports: [c, d], protocol })
+            }
             KeyRef::Wide(wide) => Kind::Wide(*wide),
         })
     }
@@ -317,9 +356,18 @@ impl KeptKey {
     pub(crate) fn view(&self) -> KeyRef<'_> {
         match self {
             &Self::Narrow { addrs, ports, protocol } => {
-                KeyRef::Narrow(Narrow { addrs, ports, protocol })
+                KeyRef::Narrow(Packed { addrs, ports, protocol })
             }
             Self::Wide(wide) => KeyRef::Wide(wide),
+        }
+    }
+
+    /// The same, read number by number: see [`Label::again`](crate::arrival::Label::again).
+    #[inline(always)]
+    pub(crate) fn again(self) -> Self {
+        match self {
+            Self::Narrow { addrs, ports, protocol } => Self::Narrow { addrs, ports, protocol },
+            Self::Wide(wide) => Self::Wide(wide),
         }
     }
 
@@ -328,7 +376,7 @@ impl KeptKey {
     pub(crate) fn is(&self, key: &FlowKey) -> bool {
         match (self, &key.0) {
             (&Self::Narrow { addrs, ports, protocol }, Kind::Narrow(narrow)) => {
-                Narrow { addrs, ports, protocol } == *narrow
+                Packed { addrs, ports, protocol } == narrow.packed()
             }
             (Self::Wide(kept), Kind::Wide(wide)) => **kept == *wide,
             _ => false,

@@ -103,9 +103,23 @@ impl ShortLedger {
     }
 }
 
+impl Ledger {
+    /// Nothing yet. (Made of parts where it is needed, it was put together in memory and copied.)
+    pub(crate) const NEW: Self = {
+        let few = Few {
+            bytes: [0; 2],
+            packets: [0; 2],
+            chunks: [0; 2],
+            messages: [0; 2],
+            speaker: Speaker::Nobody,
+        };
+        Self { counts: Counts::Few(few) }
+    };
+}
+
 impl Default for Ledger {
     fn default() -> Self {
-        Self { counts: Counts::Few(Few::default()) }
+        Self::NEW
     }
 }
 

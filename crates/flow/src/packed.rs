@@ -29,17 +29,35 @@ impl<T> Packed<T> {
 
     /// Keeps a value; its number.
     pub(crate) fn insert(&mut self, value: T) -> u32 {
-        if let Some(number) = self.free.pop() {
-            self.values[number as usize] = Some(value);
-            return number;
+        self.insert_with(|| value)
+    }
+
+    /// Keeps a value that is made where it will stand; its number.
+    ///
+    /// It is not copied there: to copy it in pieces that are not those in which it was written a moment ago, a processor
+    /// waits until everything is written, also what was written before to where no near cache has it.
+    #[inline(always)]
+    pub(crate) fn insert_with(&mut self, make: impl FnOnce() -> T) -> u32 {
+        let number = self.free.pop().unwrap_or_else(|| self.next_number());
+        let place = &mut self.values[number as usize];
+        if place.is_some() {
+            // It never is. Known here, nothing has to be dropped while there is a new value.
+            *place = None;
         }
+        *place = Some(make());
+        number
+    }
+
+    /// A number that was not given out, with a place for its value.
+    #[cold]
+    fn next_number(&mut self) -> u32 {
         let number = self.values.len();
         assert!(number < u32::MAX as usize, "no machine holds 2^32 of them, at 190 bytes each");
         if number == self.values.capacity() {
             // Not twice as many: an eighth may stand empty, not a half.
             self.values.reserve_exact((number / 8).max(LEAST));
         }
-        self.values.push(Some(value));
+        self.values.push(None);
         number as u32
     }
 

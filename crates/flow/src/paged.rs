@@ -38,9 +38,19 @@ impl<T> Paged<T> {
     /// Keeps a value; its number.
     #[inline]
     pub(crate) fn insert(&mut self, value: T) -> u32 {
+        self.insert_with(|| value)
+    }
+
+    /// Keeps a value that is made where it will stand, see [`Packed`](crate::packed::Packed::insert_with); its number.
+    #[inline(always)]
+    pub(crate) fn insert_with(&mut self, make: impl FnOnce() -> T) -> u32 {
         let number = self.free.pop().unwrap_or_else(|| self.next_number());
         let (page, place) = split(number);
-        self.pages[page][place] = Some(value);
+        let place = &mut self.pages[page][place];
+        if place.is_some() {
+            *place = None;
+        }
+        *place = Some(make());
         number
     }
 
@@ -82,12 +92,16 @@ impl<T> Paged<T> {
         self.pages.get_mut(page)?[place].as_mut()
     }
 
-    /// Has the line fetched in which the value with a number begins: it will be asked for soon.
+    /// Has the line fetched in which the value with a number begins, and that in which a larger one ends: it will be asked
+    /// for soon.
     #[inline]
     pub(crate) fn fetch(&self, number: u32) {
         let (page, place) = split(number);
         if let Some(page) = self.pages.get(page) {
             prefetch_index(page.as_slice(), place);
+            if size_of::<Option<T>>() > 64 {
+                prefetch_index(page.as_slice(), place + 1);
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::Arrival;
 use crate::arrival::Label;
 use crate::tcp::Head;
+use prefetch_index::prefetch_index;
 use wire::{Body, Payload, Segment, TcpFlags};
 
 /// An [`Arrival`] without its bytes: where they stand in a buffer that is handed over with it.
@@ -82,6 +83,12 @@ impl Parcel {
             Kind::Tcp => Body::Tcp(Segment { seq, ack, flags, window: self.window, payload }),
         };
         Arrival { label: self.label.again(), body }
+    }
+
+    /// Has the beginning of its bytes fetched.
+    #[inline(always)]
+    pub(crate) fn fetch(&self, buffer: &[u8]) {
+        prefetch_index(buffer, self.at as usize);
     }
 
     /// The bytes of its payload.

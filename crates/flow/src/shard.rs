@@ -91,6 +91,18 @@ impl<H: Copy> Shard<H> {
         self.table.fetch_key(label.key.view());
     }
 
+    /// A message with this label may come soon: what that needs is fetched.
+    #[inline(always)]
+    pub(crate) fn fetch_message(&self, label: &Label) {
+        self.table.fetch_message(&label.key, label.hash);
+    }
+
+    /// The same, a little later.
+    #[inline(always)]
+    pub(crate) fn fetch_entry(&self, label: &Label) {
+        self.table.fetch_entry(label.hash);
+    }
+
     /// The connections that are open, as a queue for [`Self::finish_next`].
     pub(crate) fn open_connections(&self) -> OpenConnections {
         OpenConnections { newest_first: self.table.by_first_packet().into_iter().rev().collect() }

@@ -1,8 +1,11 @@
 //! Several shards: all of a run's, or those of one worker.
 
 use crate::arrival::Label;
+use crate::batch::Buffers;
+use crate::parcel::Parcel;
 use crate::shard::{Opened, Shard};
 use crate::{Arrival, Batch, Books, Census, Config, SHARDS, Sink, Source, Totals};
+use prefetch_index::prefetch_index;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
@@ -105,13 +108,7 @@ impl<H: Copy> Shards<H> {
     ) -> Result<(), S::Error> {
         let (parcels, buffers) = (batch.parcels(), batch.buffers());
         for (i, parcel) in parcels.iter().enumerate() {
-            // Most others find their connection among the recent ones.
-            if let Some(later) = parcels.get(i + AHEAD)
-                && (!later.is_tcp() || later.head.is_bare_syn())
-                && let Some(shard) = self.shards.get(self.place(&later.label))
-            {
-                shard.fetch(&later.label);
-            }
+            self.fetch(parcels, i, &buffers);
             let place = self.place(&parcel.label);
             if let Some(shard) = self.shards.get_mut(place) {
                 self.assigned += u64::from(parcel.label.frames);
@@ -119,6 +116,30 @@ impl<H: Copy> Shards<H> {
             }
         }
         Ok(())
+    }
+
+    /// Fetches what parcels of a batch need that come after the one at `i`.
+    #[inline(always)]
+    fn fetch(&self, parcels: &[Parcel], i: usize, buffers: &Buffers<'_>) {
+        prefetch_index(parcels, i + 2 * AHEAD);
+        prefetch_index(parcels, i + 2 * AHEAD + 1);
+        if let Some(later) = parcels.get(i + AHEAD)
+            && let Some(shard) = self.shards.get(self.place(&later.label))
+        {
+            // Most others find their connection among the recent ones.
+            if later.head.is_bare_syn() {
+                shard.fetch(&later.label);
+            } else if !later.is_tcp() {
+                shard.fetch_message(&later.label);
+                later.fetch(buffers.of(later));
+            }
+        }
+        if let Some(next) = parcels.get(i + AHEAD / 2)
+            && !next.is_tcp()
+            && let Some(shard) = self.shards.get(self.place(&next.label))
+        {
+            shard.fetch_entry(&next.label);
+        }
     }
 
     /// It is `now`, and no packet may come for long: ends the connections that were silent for too long, and

@@ -1,7 +1,7 @@
 //! The connections of a shard, by key and by age.
 //!
 //! Each has a slot of 40 bytes, by whose number it is known. What else there is of it is kept
-//! beside, awake or asleep: awake as the engine works with it, 112 bytes and 56 more for TCP, 264 beside where it is told in full; asleep
+//! beside, awake or asleep: awake as the engine works with it, 128 bytes or, of TCP, 192, and 264 beside where it is told in full; asleep
 //! in a fixed shape of 64 bytes where it is an ordinary TCP connection that is over (`short.rs`), else in the
 //! fewest bytes that it can be put down in, 23 to 64 in an ordinary capture (`entry.rs`, `tcp/asleep.rs`). It
 //! comes back as it was, so that nothing but memory hangs on which of them sleep.
@@ -11,7 +11,7 @@ mod ages;
 use crate::cells::Cells;
 use crate::connection::Connection;
 use crate::entry::Entry;
-use crate::index::KeyIndex;
+use crate::index::{KeyIndex, Keys};
 use crate::key::KeyRef;
 use crate::lists::{Lists, NONE};
 use crate::packed::Packed;
@@ -34,6 +34,34 @@ pub(crate) struct Live<H> {
     pub(crate) entry: Entry<H>,
     pub(crate) tcp: State,
 }
+
+/// A connection that packets came for, as far as can be told without looking at it: its slot is as a rule in no near
+/// cache.
+#[derive(Clone, Copy, Debug)]
+struct Recent {
+    /// Half of the fixed hash of its key.
+    mark: u32,
+    index: u32,
+}
+
+impl Recent {
+    const NONE: Self = Self { mark: 0, index: NONE };
+
+    fn new(hash: u64, index: u32) -> Self {
+        Self { mark: (hash >> 32) as u32, index }
+    }
+
+    /// The slot of a connection of a key with this fixed hash, if there is one: nearly always of that key.
+    #[inline(always)]
+    fn of(self, hash: u64) -> Option<u32> {
+        (self.mark == (hash >> 32) as u32 && self.index != NONE).then_some(self.index)
+    }
+}
+
+/// A connection of messages that is awake. Two cache lines: anywhere else it would be in three.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Message<H>(Entry<H>);
 
 /// What a connection still has to say when it is closed.
 pub(crate) enum Last<T> {
@@ -80,10 +108,10 @@ pub(crate) struct Table<H> {
     /// its key, and so does whoever makes another one of its key not the only one.
     recent_alone: [u32; RECENT],
     /// Those that packets came for, by the fixed hash of their keys: the newest of each. As above, of slots.
-    recent: [u32; RECENT],
+    recent: [Recent; RECENT],
     shorts: Paged<Short>,
     asleep: Cells,
-    messages: Paged<Entry<H>>,
+    messages: Paged<Message<H>>,
     /// Where connections are put down on their way to a cell.
     scratch: Vec<u8>,
     /// Those of TCP that were active at some moment, and when they had been so, the least recently active last. What was
@@ -105,7 +133,7 @@ impl<H> Table<H> {
             slots: Paged::default(),
             messages: Paged::default(),
             recent_alone: [NONE; RECENT],
-            recent: [NONE; RECENT],
+            recent: [Recent::NONE; RECENT],
             shorts: Paged::default(),
             asleep: Cells::default(),
             keys: KeyIndex::default(),
@@ -125,14 +153,49 @@ impl<H: Copy> Table<H> {
         self.keys.fetch(self.keys.hash(key));
     }
 
-    /// The connection at `index` will be closed soon, that at `later` after it.
+    /// A message may come soon whose key has the [fixed hash](FlowKey::fixed_hash) `hash`.
+    #[inline]
+    pub(crate) fn fetch_message(&self, key: &FlowKey, hash: u64) {
+        match self.recent[place_of(hash)].of(hash) {
+            Some(index) => self.slots.fetch(index),
+            None => {
+                self.fetch_key(key.view());
+                if self.is_crowded() {
+                    self.fetch_retiring();
+                }
+            }
+        }
+    }
+
+    /// The same, a little later.
+    #[inline]
+    pub(crate) fn fetch_entry(&self, hash: u64) {
+        let recent = self.recent[place_of(hash)].of(hash);
+        if let Some(slot) = recent.and_then(|index| self.slots.get(index))
+            && slot.place == Place::Message
+        {
+            self.messages.fetch(slot.number);
+        }
+    }
+
+    /// The connection of messages that was least recently active will sleep soon.
+    pub(crate) fn fetch_retiring(&self) {
+        let oldest = self.lists.oldest(Aged::Messages);
+        if let Some((index, slot)) = oldest.and_then(|index| Some((index, self.slots.get(index)?)))
+        {
+            self.fetch(index, slot.links[1]);
+        }
+    }
+
+    /// The connection at `index` will be closed soon, or sleep, that at `later` after it.
     pub(crate) fn fetch(&self, index: u32, later: u32) {
         self.slots.fetch(later);
         let Some(slot) = self.slots.get(index) else { return };
         match slot.place {
             Place::Short => self.shorts.fetch(slot.number),
             Place::Asleep(class) => self.asleep.fetch(class, slot.number),
-            Place::Message | Place::Tcp => {}
+            Place::Message => self.messages.fetch(slot.number),
+            Place::Tcp => {}
         }
     }
 
@@ -165,7 +228,7 @@ impl<H: Copy> Table<H> {
                 let live = self.tcps.get_mut(slot.number)?;
                 Some((&mut live.entry, Some(&mut live.tcp)))
             }
-            Place::Message => Some((self.messages.get_mut(slot.number)?, None)),
+            Place::Message => Some((&mut self.messages.get_mut(slot.number)?.0, None)),
             Place::Short | Place::Asleep(_) => None,
         }
     }
@@ -230,7 +293,7 @@ impl<H: Copy> Table<H> {
                     }
                 }
                 Place::Message => {
-                    if let Some(entry) = self.messages.get(slot.number) {
+                    if let Some(Message(entry)) = self.messages.get(slot.number) {
                         look(slot.list, entry, None);
                     }
                 }
@@ -299,7 +362,7 @@ impl<H: Copy> Table<H> {
                 self.recent_alone[place_of(slot.key.view().fixed_hash())] = NONE;
                 (Place::Tcp, self.tcps.insert(Live { entry, tcp }))
             }
-            None => (Place::Message, self.messages.insert(entry)),
+            None => (Place::Message, self.messages.insert(Message(entry))),
         };
     }
 
@@ -316,7 +379,7 @@ impl<H: Copy> Table<H> {
         };
         match slot.place {
             Place::Message => {
-                let Some(entry) = self.messages.get(slot.number) else { return };
+                let Some(Message(entry)) = self.messages.get(slot.number) else { return };
                 self.scratch.clear();
                 entry.put(&mut Writer(&mut self.scratch));
                 self.messages.forget(slot.number);
@@ -355,9 +418,9 @@ impl<H: Copy> Table<H> {
     /// Another packet of it is likely to come soon.
     #[inline]
     pub(crate) fn newest_again(&mut self, key: &FlowKey, hash: u64) -> Option<u32> {
-        let recent = self.recent[place_of(hash)];
-        match self.slots.get(recent) {
-            Some(slot) if slot.key.is(key) => Some(recent),
+        let recent = self.recent[place_of(hash)].of(hash);
+        match recent.and_then(|index| self.slots.get(index)) {
+            Some(slot) if slot.key.is(key) => recent,
             _ => self.newest_anew(key, hash),
         }
     }
@@ -365,7 +428,7 @@ impl<H: Copy> Table<H> {
     #[inline(never)]
     fn newest_anew(&mut self, key: &FlowKey, hash: u64) -> Option<u32> {
         let newest = self.newest(key)?;
-        self.recent[place_of(hash)] = newest;
+        self.recent[place_of(hash)] = Recent::new(hash, newest);
         Some(newest)
     }
 
@@ -395,7 +458,6 @@ impl<H: Copy> Table<H> {
         handle: H,
         first: bool,
     ) -> u32 {
-        let mut entry = Entry::new(connection, opened, handle);
         let seeded = self.keys.hash(key.view());
         let older = match first {
             true => NONE,
@@ -404,16 +466,25 @@ impl<H: Copy> Table<H> {
         let (links, list, place) = ([NONE; 2], List::Active, Place::Message);
         let slot = Slot { key: key.view().into(), handle, links, older, number: NONE, place, list };
         let index = self.slots.insert(slot);
-        (entry.touched, entry.index) = (self.tick(), index);
-        let (place, number) = match is_tcp(&entry) {
-            true => (Place::Tcp, self.tcps.insert(Live { entry, tcp: State::default() })),
-            false => (Place::Message, self.messages.insert(entry)),
+        let touched = self.tick();
+        let is_tcp = connection.protocol() == protocol::TCP;
+        let entry = || {
+            let mut entry = Entry::new(connection, opened, handle);
+            (entry.touched, entry.index) = (touched, index);
+            entry
+        };
+        let (place, number) = match is_tcp {
+            true => (
+                Place::Tcp,
+                self.tcps.insert_with(|| Live { entry: entry(), tcp: State::default() }),
+            ),
+            false => (Place::Message, self.messages.insert_with(|| Message(entry()))),
         };
         if let Some(slot) = self.slots.get_mut(index) {
             (slot.place, slot.number) = (place, number);
         }
-        self.keys.insert(seeded, index, key_of(&self.slots));
-        self.recent[place_of(hash)] = index;
+        self.keys.insert(seeded, index, &self.slots);
+        self.recent[place_of(hash)] = Recent::new(hash, index);
         let is_alone = place == Place::Tcp && older == NONE && !key.ends_are_equal();
         self.recent_alone[place_of(hash)] = if is_alone { number } else { NONE };
         match place {
@@ -468,7 +539,7 @@ impl<H: Copy> Table<H> {
 
     fn opened_of(&self, slot: &Slot<H>) -> u64 {
         let awake = match slot.place {
-            Place::Message => self.messages.get(slot.number),
+            Place::Message => self.messages.get(slot.number).map(|message| &message.0),
             Place::Tcp => self.tcps.get(slot.number).map(|live| &live.entry),
             Place::Short => return self.shorts.get(slot.number).map_or(u64::MAX, Short::opened),
             Place::Asleep(class) => {
@@ -484,7 +555,7 @@ impl<H: Copy> Table<H> {
         let older = slot.older;
         if self.keys.take(hash, |i| i == index).is_some() {
             if older != NONE {
-                self.keys.insert(hash, older, key_of(&self.slots));
+                self.keys.insert(hash, older, &self.slots);
             }
             return;
         }
@@ -530,9 +601,16 @@ fn has_key<H>(slots: &Paged<Slot<H>>, key: &FlowKey) -> impl Fn(u32) -> bool {
     move |index| slots.get(index).is_some_and(|slot| slot.key.is(key))
 }
 
-/// The keys of all connections.
-fn key_of<'k, H>(slots: &'k Paged<Slot<H>>) -> impl Fn(u32) -> Option<KeyRef<'k>> {
-    move |index| Some(slots.get(index)?.key.view())
+impl<H> Keys for Paged<Slot<H>> {
+    #[inline]
+    fn key(&self, number: u32) -> Option<KeyRef<'_>> {
+        Some(self.get(number)?.key.view())
+    }
+
+    #[inline]
+    fn fetch_key(&self, number: u32) {
+        self.fetch(number);
+    }
 }
 
 #[cfg(test)]
@@ -706,7 +784,7 @@ mod tests {
         // a TCP connection that says no more is below 128; one of UDP has 32 less.
         assert_eq!(size_of::<Option<Slot<u32>>>(), 40);
         // An awake one; there are few of them.
-        assert_eq!(size_of::<Option<Entry<u32>>>(), 112);
+        assert_eq!(size_of::<Option<Message<u32>>>(), 128);
         assert_eq!(size_of::<Option<Live<u32>>>(), 192);
     }
 }

@@ -138,6 +138,7 @@ impl<H: Copy> Table<H> {
         let Some(index) = self.least_recently_active() else { return };
         self.move_to(index, Aged::Dormant);
         self.sleep(index);
+        self.fetch_retiring();
     }
 }
 
