@@ -3,6 +3,7 @@
 use crate::SinkError;
 use crate::buffer::Buffer;
 use crate::store::Store;
+use prefetch_index::prefetch_index;
 use std::fs::File;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
@@ -14,6 +15,14 @@ pub(crate) struct Leaving {
     pub(crate) file: Option<File>,
     /// Was it created before, so that the bytes are appended?
     pub(crate) created: bool,
+}
+
+impl Leaving {
+    /// Has the name fetched, which is written next to where no near cache has it.
+    fn fetch_name(&self) {
+        prefetch_index(self.name.as_bytes(), 0);
+        prefetch_index(self.name.as_bytes(), self.name.len());
+    }
 }
 
 /// So many files are opened one after the other, then written and closed.
@@ -110,7 +119,11 @@ impl Store {
             let rest = &mut rest[..together];
             let (opened, error) = self.open_leaving(rest, &turn);
             drop(turn);
-            for gone in &mut rest[..opened] {
+            for i in 0..opened {
+                if let Some(next) = rest.get(i + 1) {
+                    next.bytes.fetch();
+                }
+                let gone = &mut rest[i];
                 self.leaving_bytes -= gone.bytes.len();
                 let full = result.as_ref().is_err_and(SinkError::is_disk_full);
                 let written = if full { self.take_back(gone) } else { self.write_away(gone) };
@@ -141,7 +154,11 @@ impl Store {
         leaving: &mut [Leaving],
         _turn: &MutexGuard<'_, ()>,
     ) -> (usize, Option<SinkError>) {
-        for (opened, Leaving { name, file, created, .. }) in leaving.iter_mut().enumerate() {
+        for opened in 0..leaving.len() {
+            if let Some(next) = leaving.get(opened + 1) {
+                next.fetch_name();
+            }
+            let Leaving { name, file, created, .. } = &mut leaving[opened];
             match self.open_file(name, *created) {
                 Ok(new) => *file = Some(new),
                 Err(error) if opened > 0 && error.is_out_of_descriptors() => return (opened, None),
