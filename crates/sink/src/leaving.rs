@@ -2,6 +2,7 @@
 
 use crate::SinkError;
 use crate::buffer::Buffer;
+use crate::os::Pen;
 use crate::store::Store;
 use prefetch_index::prefetch_index;
 use std::fs::File;
@@ -169,8 +170,9 @@ impl Store {
     }
 
     pub(crate) fn write_away(&self, leaving: &mut Leaving) -> Result<(), SinkError> {
-        let Some(mut file) = leaving.file.take() else { return Ok(()) };
-        leaving.bytes.write_to(&mut file).map_err(|e| self.failed("write", &leaving.name, e))
+        let Some(file) = leaving.file.take() else { return Ok(()) };
+        let mut pen = if leaving.created { Pen::at_end(&file) } else { Pen::in_empty(&file) };
+        leaving.bytes.write_to(&mut pen).map_err(|e| self.failed("write", &leaving.name, e))
     }
 
     /// There is no room for its bytes: a file that was created for them is taken away again.

@@ -22,7 +22,8 @@ impl From<&Connection> for Parts {
     fn from(connection: &Connection) -> Self {
         Self {
             protocol: connection.protocol(),
-            ends: Side::BOTH.map(|side| connection.end(side)),
+            // (With `Side::BOTH.map` they were put together elsewhere, and copied.)
+            ends: [connection.end(Side::Zero), connection.end(Side::One)],
             first: connection.first().time,
         }
     }

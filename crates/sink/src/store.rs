@@ -6,7 +6,7 @@ use crate::allowance::Allowance;
 use crate::buffer::{Buffer, Pool};
 use crate::disk::{Disk, Room};
 use crate::leaving::{Leaving, Turn};
-use crate::os::{self, Dir};
+use crate::os::{self, Dir, Pen};
 use crate::recency::Recency;
 use crate::slab::Slab;
 use crate::slots::{NONE, Slots};
@@ -321,8 +321,8 @@ impl Store {
         }
         self.open.touch(id);
         let stream = &mut self.streams[id];
-        let written = match &mut stream.file {
-            Some(file) => stream.buffer.write_to(file),
+        let written = match &stream.file {
+            Some(file) => stream.buffer.write_to(&mut Pen::at_end(file)),
             None => Ok(()),
         };
         self.take_back_bytes(id);

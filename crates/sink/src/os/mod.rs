@@ -6,9 +6,9 @@ mod other;
 mod unix;
 
 #[cfg(not(unix))]
-pub(crate) use other::{Dir, descriptor_limit, is_out_of_descriptors, is_removed};
+pub(crate) use other::{Dir, Pen, descriptor_limit, is_out_of_descriptors, is_removed};
 #[cfg(unix)]
-pub(crate) use unix::{Dir, descriptor_limit, is_out_of_descriptors, is_removed};
+pub(crate) use unix::{Dir, Pen, descriptor_limit, is_out_of_descriptors, is_removed};
 
 use std::io;
 

@@ -72,6 +72,35 @@ impl Dir {
     }
 }
 
+/// Writes to a file.
+pub(crate) struct Pen<'a>(&'a File);
+
+impl<'a> Pen<'a> {
+    /// At the end of a file.
+    pub(crate) fn at_end(file: &'a File) -> Self {
+        Self(file)
+    }
+
+    /// In a file that is empty.
+    pub(crate) fn in_empty(file: &'a File) -> Self {
+        Self(file)
+    }
+}
+
+impl io::Write for Pen<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.write_vectored(pieces)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
 /// Has an open file no name any more? Not known here.
 pub(crate) fn is_removed(_file: &File) -> bool {
     false
