@@ -34,10 +34,10 @@ pub(crate) struct Narrow {
 
 impl Narrow {
     #[inline(always)]
-    fn packed(&self) -> Packed {
+    fn compact(&self) -> Compact {
         let Self { addrs: [a, b], ports: [c, d], protocol } = *self;
         let addrs = u64::from(a) | u64::from(b) << 32;
-        Packed { addrs, ports: u32::from(c) | u32::from(d) << 16, protocol }
+        Compact { addrs, ports: u32::from(c) | u32::from(d) << 16, protocol }
     }
 }
 
@@ -46,13 +46,13 @@ impl Narrow {
 /// It is kept so: what was written in one piece a moment ago can be read in one piece, while two that were written one
 /// after the other are waited for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Packed {
+pub(crate) struct Compact {
     addrs: u64,
     ports: u32,
     protocol: u8,
 }
 
-impl Packed {
+impl Compact {
     /// An end's address, and its port.
     #[inline(always)]
     fn end(&self, index: usize) -> (u32, u16) {
@@ -74,7 +74,7 @@ pub(crate) struct Wide {
 /// processor waits for whatever was written in their place.)
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum KeyRef<'a> {
-    Narrow(Packed),
+    Narrow(Compact),
     Wide(&'a Wide),
 }
 
@@ -136,7 +136,7 @@ impl FlowKey {
     #[inline(always)]
     pub(crate) fn view(&self) -> KeyRef<'_> {
         match &self.0 {
-            Kind::Narrow(narrow) => KeyRef::Narrow(narrow.packed()),
+            Kind::Narrow(narrow) => KeyRef::Narrow(narrow.compact()),
             Kind::Wide(wide) => KeyRef::Wide(wide),
         }
     }
@@ -171,7 +171,7 @@ impl FlowKey {
     pub fn fixed_hash(&self) -> u64 {
         // (By way of the view it took 12 instructions a packet more.)
         match &self.0 {
-            Kind::Narrow(narrow) => FIXED.hash_narrow(&narrow.packed()),
+            Kind::Narrow(narrow) => FIXED.hash_narrow(&narrow.compact()),
             Kind::Wide(wide) => wide.fixed_hash(),
         }
     }
@@ -201,8 +201,8 @@ impl KeyRef<'_> {
     pub(crate) fn end(self, index: usize) -> Endpoint {
         let index = index.min(1);
         let (ends, ports) = match self {
-            Self::Narrow(packed) => {
-                let (addr, port) = packed.end(index);
+            Self::Narrow(compact) => {
+                let (addr, port) = compact.end(index);
                 return Endpoint { addr: Ipv4Addr::from_bits(addr).into(), port };
             }
             Self::Wide(Wide { addrs: [src, dst], ports, v6: true, .. }) => {
@@ -220,7 +220,7 @@ impl KeyRef<'_> {
     #[inline]
     pub(crate) fn ends_are_equal(self) -> bool {
         match self {
-            Self::Narrow(packed) => packed.end(0) == packed.end(1),
+            Self::Narrow(compact) => compact.end(0) == compact.end(1),
             Self::Wide(Wide { addrs: [a, b], ports: [c, d], .. }) => a == b && c == d,
         }
     }
@@ -254,7 +254,7 @@ impl Wide {
     /// See [`FlowKey::fixed_hash`]. The same ends have the same names with VLANs and without.
     #[inline(always)]
     fn fixed_hash(&self) -> u64 {
-        if self.v6 { FIXED.hash_wide(self) } else { FIXED.hash_narrow(&self.narrowed().packed()) }
+        if self.v6 { FIXED.hash_wide(self) } else { FIXED.hash_narrow(&self.narrowed().compact()) }
     }
 }
 
@@ -277,8 +277,8 @@ impl Seed {
     }
 
     #[inline]
-    fn hash_narrow(&self, narrow: &Packed) -> u64 {
-        let Packed { addrs, ports, protocol } = *narrow;
+    fn hash_narrow(&self, narrow: &Compact) -> u64 {
+        let Compact { addrs, ports, protocol } = *narrow;
         let ports = u64::from(ports) << 8 | u64::from(protocol);
         self.finish(fold(addrs ^ self.0[0], ports ^ self.0[1]))
     }
@@ -316,7 +316,7 @@ fn fold(a: u64, b: u64) -> u64 {
 /// A key as it is kept with a connection: 16 bytes where it is narrow, as those of millions are.
 #[derive(Clone, Debug)]
 pub(crate) enum KeptKey {
-    /// The numbers of a [`Packed`]: there is room for a mark beside them.
+    /// The numbers of a [`Compact`]: there is room for a mark beside them.
     Narrow {
         addrs: u64,
         ports: u32,
@@ -329,7 +329,7 @@ impl From<KeyRef<'_>> for KeptKey {
     #[inline]
     fn from(key: KeyRef<'_>) -> Self {
         match key {
-            KeyRef::Narrow(Packed { addrs, ports, protocol }) => {
+            KeyRef::Narrow(Compact { addrs, ports, protocol }) => {
                 Self::Narrow { addrs, ports, protocol }
             }
             KeyRef::Wide(wide) => Self::Wide(Box::new(*wide)),
@@ -342,9 +342,9 @@ impl KeptKey {
     #[inline]
     pub(crate) fn get(&self) -> FlowKey {
         FlowKey(match self.view() {
-            KeyRef::Narrow(packed) => {
-                let [(a, c), (b, d)] = [packed.end(0), packed.end(1)];
-                let Packed { protocol, .. } = packed;
+            KeyRef::Narrow(compact) => {
+                let [(a, c), (b, d)] = [compact.end(0), compact.end(1)];
+                let Compact { protocol, .. } = compact;
                 Kind::Narrow(Narrow { addrs: [a, b], ports: [c, d], protocol })
             }
             KeyRef::Wide(wide) => Kind::Wide(*wide),
@@ -356,7 +356,7 @@ impl KeptKey {
     pub(crate) fn view(&self) -> KeyRef<'_> {
         match self {
             &Self::Narrow { addrs, ports, protocol } => {
-                KeyRef::Narrow(Packed { addrs, ports, protocol })
+                KeyRef::Narrow(Compact { addrs, ports, protocol })
             }
             Self::Wide(wide) => KeyRef::Wide(wide),
         }
@@ -376,7 +376,7 @@ impl KeptKey {
     pub(crate) fn is(&self, key: &FlowKey) -> bool {
         match (self, &key.0) {
             (&Self::Narrow { addrs, ports, protocol }, Kind::Narrow(narrow)) => {
-                Packed { addrs, ports, protocol } == narrow.packed()
+                Compact { addrs, ports, protocol } == narrow.compact()
             }
             (Self::Wide(kept), Kind::Wide(wide)) => **kept == *wide,
             _ => false,

@@ -92,16 +92,12 @@ impl<T> Paged<T> {
         self.pages.get_mut(page)?[place].as_mut()
     }
 
-    /// Has the line fetched in which the value with a number begins, and that in which a larger one ends: it will be asked
-    /// for soon.
+    /// Has the line fetched in which the value with a number begins: it will be asked for soon.
     #[inline]
     pub(crate) fn fetch(&self, number: u32) {
         let (page, place) = split(number);
         if let Some(page) = self.pages.get(page) {
             prefetch_index(page.as_slice(), place);
-            if size_of::<Option<T>>() > 64 {
-                prefetch_index(page.as_slice(), place + 1);
-            }
         }
     }
 

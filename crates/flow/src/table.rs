@@ -58,7 +58,8 @@ impl Recent {
     }
 }
 
-/// A connection of messages that is awake. Two cache lines: anywhere else it would be in three.
+/// A connection of messages that is awake. Two cache lines that are neighbours: anywhere else it would be in three, and
+/// many processors fetch the other one of two along with one.
 #[derive(Debug)]
 #[repr(align(128))]
 struct Message<H>(Entry<H>);

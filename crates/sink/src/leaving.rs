@@ -19,7 +19,7 @@ pub(crate) struct Leaving {
 }
 
 impl Leaving {
-    /// Has the name fetched, which is written next to where no near cache has it.
+    /// Has the name fetched, which was made a while ago.
     fn fetch_name(&self) {
         prefetch_index(self.name.as_bytes(), 0);
         prefetch_index(self.name.as_bytes(), self.name.len());

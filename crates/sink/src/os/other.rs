@@ -2,7 +2,7 @@
 
 use super::not_a_plain_file;
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, IoSlice, Write};
 use std::path::{Path, PathBuf};
 
 /// A directory of files.
