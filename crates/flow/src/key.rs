@@ -171,7 +171,7 @@ impl FlowKey {
     pub fn fixed_hash(&self) -> u64 {
         // (By way of the view it took 12 instructions a packet more.)
         match &self.0 {
-            Kind::Narrow(narrow) => FIXED.hash_narrow(&narrow.compact()),
+            Kind::Narrow(narrow) => FIXED.hash_compact(&narrow.compact()),
             Kind::Wide(wide) => wide.fixed_hash(),
         }
     }
@@ -182,7 +182,7 @@ impl KeyRef<'_> {
     #[inline]
     pub(crate) fn protocol(self) -> u8 {
         match self {
-            Self::Narrow(narrow) => narrow.protocol,
+            Self::Narrow(compact) => compact.protocol,
             Self::Wide(wide) => wide.protocol,
         }
     }
@@ -229,7 +229,7 @@ impl KeyRef<'_> {
     #[inline(always)]
     pub(crate) fn fixed_hash(self) -> u64 {
         match self {
-            Self::Narrow(narrow) => FIXED.hash_narrow(&narrow),
+            Self::Narrow(compact) => FIXED.hash_compact(&compact),
             Self::Wide(wide) => wide.fixed_hash(),
         }
     }
@@ -238,7 +238,7 @@ impl KeyRef<'_> {
     #[inline]
     pub(crate) fn hash(self, seed: &Seed) -> u64 {
         match self {
-            Self::Narrow(narrow) => seed.hash_narrow(&narrow),
+            Self::Narrow(compact) => seed.hash_compact(&compact),
             Self::Wide(wide) => seed.hash_wide(wide) ^ seed.hash_vlans(wide.vlans),
         }
     }
@@ -254,7 +254,7 @@ impl Wide {
     /// See [`FlowKey::fixed_hash`]. The same ends have the same names with VLANs and without.
     #[inline(always)]
     fn fixed_hash(&self) -> u64 {
-        if self.v6 { FIXED.hash_wide(self) } else { FIXED.hash_narrow(&self.narrowed().compact()) }
+        if self.v6 { FIXED.hash_wide(self) } else { FIXED.hash_compact(&self.narrowed().compact()) }
     }
 }
 
@@ -277,8 +277,8 @@ impl Seed {
     }
 
     #[inline]
-    fn hash_narrow(&self, narrow: &Compact) -> u64 {
-        let Compact { addrs, ports, protocol } = *narrow;
+    fn hash_compact(&self, compact: &Compact) -> u64 {
+        let Compact { addrs, ports, protocol } = *compact;
         let ports = u64::from(ports) << 8 | u64::from(protocol);
         self.finish(fold(addrs ^ self.0[0], ports ^ self.0[1]))
     }

@@ -122,7 +122,6 @@ impl<H: Copy> Shards<H> {
     #[inline(always)]
     fn fetch(&self, parcels: &[Parcel], i: usize, buffers: &Buffers<'_>) {
         prefetch_index(parcels, i + 2 * AHEAD);
-        prefetch_index(parcels, i + 2 * AHEAD + 1);
         if let Some(later) = parcels.get(i + AHEAD)
             && let Some(shard) = self.shards.get(self.place(&later.label))
         {

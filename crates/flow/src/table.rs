@@ -181,11 +181,7 @@ impl<H: Copy> Table<H> {
 
     /// The connection of messages that was least recently active will sleep soon.
     pub(crate) fn fetch_retiring(&self) {
-        let oldest = self.lists.oldest(Aged::Messages);
-        if let Some((index, slot)) = oldest.and_then(|index| Some((index, self.slots.get(index)?)))
-        {
-            self.fetch(index, slot.links[1]);
-        }
+        self.fetch_oldest(Aged::Messages);
     }
 
     /// The connection at `index` will be closed soon, or sleep, that at `later` after it.
@@ -208,13 +204,17 @@ impl<H: Copy> Table<H> {
 
     /// The connection that rests longest will be forgotten soon.
     pub(crate) fn fetch_resting(&self) {
-        let oldest = self.lists.oldest(Aged::Lingering);
-        let Some((index, slot)) = oldest.and_then(|index| Some((index, self.slots.get(index)?)))
-        else {
-            return;
-        };
-        self.fetch(index, slot.links[1]);
-        self.fetch_key(slot.key.view());
+        if let Some(slot) = self.fetch_oldest(Aged::Lingering) {
+            self.fetch_key(slot.key.view());
+        }
+    }
+
+    /// The least recently active connection of a list will leave it soon, and the next one after it.
+    fn fetch_oldest(&self, list: Aged) -> Option<&Slot<H>> {
+        let oldest = self.lists.oldest(list)?;
+        let slot = self.slots.get(oldest)?;
+        self.fetch(oldest, slot.links[1]);
+        Some(slot)
     }
 }
 
@@ -449,7 +449,7 @@ impl<H: Copy> Table<H> {
         std::iter::successors(self.newest(key), |&index| self.older(index))
     }
 
-    /// Adds a connection, the newest of its key and the most recently active. The key's fixed hash is `hash`;
+    /// Adds a connection, the newest of its key and the most recently active. Its key is `key`, whose fixed hash is `hash`;
     /// `first` where there is no connection of that key.
     pub(crate) fn insert(
         &mut self,
@@ -560,7 +560,7 @@ impl<H: Copy> Table<H> {
             }
             return;
         }
-        let Some(key) = self.slots.get(index).map(|slot| slot.key.get()) else { return };
+        let key = slot.key.get();
         let newer = self.of_key(&key).find(|&i| self.older(i) == Some(index));
         if let Some(newer) = newer.and_then(|newer| self.slots.get_mut(newer)) {
             newer.older = older;
