@@ -66,10 +66,9 @@ fn time_goes_on_for_all_rings() {
     let port = receiver.local_addr().unwrap().port();
     let arguments = "-i lo -m --rings 4 --buffer-size 2 --udp-timeout 1";
     let Some(capturing) = Capturing::start(arguments, &format!("udp port {port}")) else { return };
-    let send = |text: &[u8]| {
-        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
-        sender.send_to(text, ("127.0.0.1", port)).unwrap();
-    };
+    // All at once, so that no two have the same port: those would be one connection.
+    let senders: Vec<_> = (0..31).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
+    let send = |n: usize| senders[n].send_to(&[n as u8; 10], ("127.0.0.1", port)).unwrap();
     let ended = || {
         let metadata = capturing.files("-metadata.txt");
         let is_idle =
@@ -77,9 +76,9 @@ fn time_goes_on_for_all_rings() {
         metadata.iter().filter(is_idle).count()
     };
     // One that is old, in one ring, when the others come in all.
-    send(b"old");
+    send(0);
     wait_until("the first has ended", || ended() == 1);
-    (0..30).for_each(|n| send(&[n; 10]));
+    (1..31).for_each(|n| assert_eq!(send(n), 10));
     wait_until("all have ended", || ended() == 31);
     capturing.stop(0);
 }
