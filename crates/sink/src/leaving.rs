@@ -6,7 +6,7 @@ use crate::os::Pen;
 use crate::store::Store;
 use prefetch_index::prefetch_index;
 use std::fs::File;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::MutexGuard;
 
 /// A file that is to be written and closed. Their bytes count against no budget, so that few may wait:
 /// [`WAITING_BYTES`].
@@ -37,33 +37,6 @@ const TOGETHER: usize = 32;
 /// are so many of them, or their bytes are so many.
 pub(crate) const WAITING: usize = 8 * TOGETHER;
 const WAITING_BYTES: usize = 1 << 20;
-
-/// Whose turn it is to create files. Workers that write to one directory share one.
-#[derive(Clone, Debug, Default)]
-pub struct Turn(Arc<Mutex<()>>);
-
-impl PartialEq for Turn {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
-impl Eq for Turn {}
-
-impl Turn {
-    /// Takes it; where somebody has it and this one does not wait, `None`.
-    fn take(&self, waits: bool) -> Option<MutexGuard<'_, ()>> {
-        // Poisoned or not: nothing is kept behind it.
-        if waits {
-            return Some(self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        }
-        match self.0.try_lock() {
-            Ok(turn) => Some(turn),
-            Err(TryLockError::Poisoned(turn)) => Some(turn.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        }
-    }
-}
 
 impl Store {
     /// Lets a file wait for its turn.
