@@ -419,7 +419,7 @@ fn follow_usual(
     file: InFile,
     stretch: &mut Stretch<'_>,
 ) -> Result<(), Halted> {
-    let before = stretch.packets();
+    let (before, mut messages) = (stretch.packets(), 0);
     let mut followed = Ok(());
     while let Some((packet, ahead)) = stretch.look() {
         if let Some(upcoming) = ahead.upcoming() {
@@ -431,6 +431,7 @@ fn follow_usual(
         let taken = if let Some(plain) = wire::decode_plain_tcp(&frame) {
             crew.take_usual(&intake.plain_after(n, source, &plain))
         } else if let Some(plain) = wire::decode_plain_udp(&frame) {
+            messages += 1;
             crew.take(&intake.plain_after(n, source, &plain)).map(|()| true)
         } else {
             break;
@@ -445,7 +446,9 @@ fn follow_usual(
             break;
         }
     }
-    intake.count_plain(stretch.packets() - before);
+    let packets = stretch.packets() - before;
+    intake.count_plain(packets);
+    crew.count_usual(packets - messages);
     followed
 }
 

@@ -1,5 +1,6 @@
 //! What connections are held at a moment.
 
+use crate::lives::Lives;
 use crate::shard::Shard;
 use crate::slot::List;
 use crate::timeouts::Phase;
@@ -43,9 +44,9 @@ impl AddAssign<&Self> for Census {
 
 impl<H: Copy> Shard<H> {
     /// Looks at every connection, which takes 50 ns for each that sleeps: for now and then.
-    pub(crate) fn census(&self) -> Census {
+    pub(crate) fn census(&self, lives: &Lives<H>) -> Census {
         let mut census = Census { buffered: self.buffered() as u64, ..Census::default() };
-        self.table.for_each(|list, entry, tcp| {
+        self.table.for_each(lives, |list, entry, tcp| {
             for side in Side::BOTH {
                 census.sides += &entry.ledger.stats(entry.connection.index(side));
             }

@@ -33,9 +33,12 @@ impl<H: Copy> Engine<H> {
         match self.intake.plain(source, frame) {
             Some(arrival) => {
                 self.intake.take_dropped();
-                match self.shards.handle_usual(&arrival, sink)? {
-                    true => Ok(()),
-                    false => self.shards.handle(&arrival, sink),
+                match self.shards.handle_usual(&arrival, sink) {
+                    Ok(false) => self.shards.handle(&arrival, sink),
+                    taken => {
+                        self.shards.count_usual(1);
+                        taken.map(drop)
+                    }
                 }
             }
             None => self.intake.handle(source, frame, |arrival| self.shards.handle(arrival, sink)),

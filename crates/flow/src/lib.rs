@@ -63,6 +63,7 @@ mod intake;
 mod key;
 mod ledger;
 mod lists;
+mod lives;
 mod msdu;
 mod outlet;
 mod packed;

@@ -1,10 +1,10 @@
 //! Values at small numbers, in one piece.
 //!
 //! A value is found with one look less than [in pages](crate::paged), and every packet waits for that. For what is not by
-//! the million: what grows is copied now and then, nine times in all.
+//! the million: what grows is copied now and then, once in all.
 
-/// There is room for so many more when there was none.
-const LEAST: usize = 16;
+/// There is room for at least so many more when there was none. Where nobody was, it takes no memory.
+const LEAST: usize = 1024;
 
 /// Values at numbers from 0. The number of a removed value is given to a later one.
 #[derive(Debug)]
@@ -25,11 +25,6 @@ impl<T> Packed<T> {
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.values.len() - self.free.len()
-    }
-
-    /// Keeps a value; its number.
-    pub(crate) fn insert(&mut self, value: T) -> u32 {
-        self.insert_with(|| value)
     }
 
     /// Keeps a value that is made where it will stand; its number.
@@ -54,8 +49,7 @@ impl<T> Packed<T> {
         let number = self.values.len();
         assert!(number < u32::MAX as usize, "no machine holds 2^32 of them, at 190 bytes each");
         if number == self.values.capacity() {
-            // Not twice as many: an eighth may stand empty, not a half.
-            self.values.reserve_exact((number / 8).max(LEAST));
+            self.values.reserve(LEAST);
         }
         self.values.push(None);
         number as u32
@@ -69,11 +63,6 @@ impl<T> Packed<T> {
             *value = None;
             self.free.push(number);
         }
-    }
-
-    /// All values.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.values.iter().flatten()
     }
 
     /// The value with a number.
@@ -94,17 +83,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_used_again_and_little_stands_empty() {
+    fn numbers_are_used_again() {
         let mut packed = Packed::default();
         for n in 0..3000 {
-            assert_eq!(packed.insert(n), n);
-            assert!(packed.values.capacity() <= packed.values.len() * 9 / 8 + LEAST);
+            assert_eq!(packed.insert_with(|| n), n);
+            assert!(packed.values.capacity() <= packed.values.len() * 2 + LEAST);
         }
         for number in [70, 70, 5000] {
             packed.forget(number);
         }
         assert_eq!((packed.len(), packed.get(70), packed.get(71)), (2999, None, Some(&71)));
-        assert_eq!((packed.insert(7), packed.insert(8)), (70, 3000));
+        assert_eq!((packed.insert_with(|| 7), packed.insert_with(|| 8)), (70, 3000));
         if let Some(value) = packed.get_mut(70) {
             *value += 1;
         }

@@ -1,11 +1,10 @@
 //! A shard: some of the flow keys, and everything that is kept of their connections.
 
-mod ways;
-
 use crate::arrival::Label;
 use crate::connection::Connection;
 use crate::entry::Entry;
 use crate::fresh::Fresh;
+use crate::lives::Lives;
 use crate::outlet::Outlet;
 use crate::silence::timeout;
 use crate::slot::{Aged, List};
@@ -34,8 +33,6 @@ pub(crate) struct Opened(u64);
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(crate) struct Shard<H> {
-    /// Does time end connections?
-    timed: bool,
     pub(crate) table: Table<H>,
     pub(crate) books: Books,
     pub(crate) config: Config,
@@ -43,7 +40,7 @@ pub(crate) struct Shard<H> {
     /// Bytes held out of order by all connections, bookkeeping included.
     buffered: usize,
     /// Connections that are over since not long ago, and awake.
-    fresh: Fresh,
+    pub(crate) fresh: Fresh,
     /// When connections are to be looked at, where time is told.
     pub(crate) timers: Timers,
     /// The connections that hold them, by when they last spoke.
@@ -60,8 +57,7 @@ impl<H: Copy> Shard<H> {
         let totals = Totals::default();
         let (fresh, holders) = (Fresh::default(), BTreeSet::new());
         let timers = Timers::default();
-        let timed = config.timeouts.is_some();
-        Self { timed, table, config, books, totals, buffered: 0, fresh, timers, holders, spoken: 0 }
+        Self { table, config, books, totals, buffered: 0, fresh, timers, holders, spoken: 0 }
     }
 
     /// What became of the packets that came here, but for the count of those that were assigned: whoever hands them
@@ -104,8 +100,10 @@ impl<H: Copy> Shard<H> {
     }
 
     /// The connections that are open, as a queue for [`Self::finish_next`].
-    pub(crate) fn open_connections(&self) -> OpenConnections {
-        OpenConnections { newest_first: self.table.by_first_packet().into_iter().rev().collect() }
+    pub(crate) fn open_connections(&self, lives: &Lives<H>) -> OpenConnections {
+        OpenConnections {
+            newest_first: self.table.by_first_packet(lives).into_iter().rev().collect(),
+        }
     }
 
     /// The input has ended: closes the oldest connection of the queue, if one is left.
@@ -114,6 +112,7 @@ impl<H: Copy> Shard<H> {
     /// The sink's own.
     pub(crate) fn finish_next<S: Sink<Handle = H>>(
         &mut self,
+        lives: &mut Lives<H>,
         open: &mut OpenConnections,
         sink: &mut S,
     ) -> Result<(), S::Error> {
@@ -121,7 +120,7 @@ impl<H: Copy> Shard<H> {
         if let [.., later, next] = open.newest_first[..] {
             self.table.fetch(next, later);
         }
-        self.conclude(index, Ended::InputEnded, sink)
+        self.conclude(lives, index, Ended::InputEnded, sink)
     }
 
     /// All connections of the queue are closed: forgets them. (One by one, that took half of the time of
@@ -135,35 +134,36 @@ impl<H: Copy> Shard<H> {
     }
 
     /// When the next connection of the queue was opened, for comparison with other shards.
-    pub(crate) fn next_opened(&self, open: &OpenConnections) -> Option<Opened> {
-        open.newest_first.last().map(|&index| Opened(self.table.opened(index)))
+    pub(crate) fn next_opened(&self, lives: &Lives<H>, open: &OpenConnections) -> Option<Opened> {
+        open.newest_first.last().map(|&index| Opened(self.table.opened(lives, index)))
     }
 
     /// One that spoke longest ago sleeps, if more are active than may be. To be called before any may be opened or
     /// woken up.
     #[inline]
-    fn retire(&mut self) {
+    pub(crate) fn retire(&mut self, lives: &mut Lives<H>) {
         if self.table.is_crowded() {
-            self.table.retire();
+            self.table.retire(lives);
         }
     }
 
     #[inline(never)]
-    fn handle_message<S: Sink<Handle = H>>(
+    pub(crate) fn handle_message<S: Sink<Handle = H>>(
         &mut self,
+        lives: &mut Lives<H>,
         arrival: &Arrival<'_>,
         sink: &mut S,
     ) -> Result<(), S::Error> {
-        self.retire();
+        self.retire(lives);
         let payload = arrival.body.payload();
         let known = self.table.newest_again(&arrival.label.key, arrival.label.hash);
-        let index = match self.unless_idle(known, arrival, sink)? {
+        let index = match self.unless_idle(lives, known, arrival, sink)? {
             Some(index) => index,
-            None => self.open(known.is_none(), arrival, arrival.label.from(), sink)?,
+            None => self.open(lives, known.is_none(), arrival, arrival.label.from(), sink)?,
         };
-        self.table.wake(index);
-        self.table.touch(index);
-        let Some((entry, _)) = self.table.awake(index) else { return Ok(()) };
+        self.table.wake(lives, index);
+        self.table.touch(lives, index);
+        let Some((entry, _)) = self.table.awake(lives, index) else { return Ok(()) };
         entry.note_packet(&arrival.label);
         let mut out = outlet(entry, &mut self.books, &mut self.totals, sink, arrival.label.source);
         out.data(arrival.label.from(), payload.bytes, arrival.label.source)?;
@@ -172,8 +172,9 @@ impl<H: Copy> Shard<H> {
 
     /// Finds or opens the connection of a segment, whatever it is. `newest` is the newest of its key.
     #[inline(never)]
-    fn handle_with_care<S: Sink<Handle = H>>(
+    pub(crate) fn handle_with_care<S: Sink<Handle = H>>(
         &mut self,
+        lives: &mut Lives<H>,
         newest: Option<u32>,
         arrival: &Arrival<'_>,
         segment: &Segment<'_>,
@@ -187,33 +188,34 @@ impl<H: Copy> Shard<H> {
         } else {
             segment
         };
-        let (known, join) = self.find(newest, arrival, segment);
-        let known = self.unless_idle(known, arrival, sink)?;
+        let (known, join) = self.find(lives, newest, arrival, segment);
+        let known = self.unless_idle(lives, known, arrival, sink)?;
         let (index, join) = match known {
             Some(index) => (index, join),
             None => {
                 let initiator = initiator(arrival, segment);
-                (self.open(newest.is_none(), arrival, initiator, sink)?, Join::Plain)
+                (self.open(lives, newest.is_none(), arrival, initiator, sink)?, Join::Plain)
             }
         };
-        self.table.wake(index);
+        self.table.wake(lives, index);
         if segment.flags.has(TcpFlags::SYN) && (known.is_none() || join == Join::LateSyn) {
-            self.learn_initiator(index, initiator(arrival, segment));
+            self.learn_initiator(lives, index, initiator(arrival, segment));
         }
-        self.take_in(index, arrival, segment, join, sink)?;
-        self.hold_buffered(arrival.label.source, sink)
+        self.take_in(lives, index, arrival, segment, join, sink)?;
+        self.hold_buffered(lives, arrival.label.source, sink)
     }
 
     /// Gives a segment to its connection.
     fn take_in<S: Sink<Handle = H>>(
         &mut self,
+        lives: &mut Lives<H>,
         index: u32,
         arrival: &Arrival<'_>,
         segment: &Segment<'_>,
         join: Join,
         sink: &mut S,
     ) -> Result<(), S::Error> {
-        let Some((entry, Some(tcp))) = self.table.awake(index) else { return Ok(()) };
+        let Some((entry, Some(tcp))) = self.table.awake(lives, index) else { return Ok(()) };
         let tcp = tcp.in_full();
         entry.note_packet(&arrival.label);
         let limits = &self.config.limits;
@@ -232,21 +234,27 @@ impl<H: Copy> Shard<H> {
         let (over, held) = (tcp.is_over(), tcp.cost());
         let closes = phase != Phase::Closing && tcp.phase() == Phase::Closing;
         if let Some(timeouts) = self.told_time().filter(|_| closes) {
-            self.look_after(index, timeouts.closing);
+            self.look_after(lives, index, timeouts.closing);
         }
         if held > 0 || cost > 0 {
-            self.note_cost(index, cost, true);
+            self.note_cost(lives, index, cost, true);
         }
         match over {
-            false => self.table.touch(index),
-            true => self.rest(index, was_settled, sink)?,
+            false => self.table.touch(lives, index),
+            true => self.rest(lives, index, was_settled, sink)?,
         }
         Ok(())
     }
 
     /// Keeps count of what is held, after a connection that cost `before` changed; because it spoke?
-    pub(crate) fn note_cost(&mut self, index: u32, before: usize, spoke: bool) {
-        let Some((_, Some(tcp))) = self.table.awake(index) else { return };
+    pub(crate) fn note_cost(
+        &mut self,
+        lives: &mut Lives<H>,
+        index: u32,
+        before: usize,
+        spoke: bool,
+    ) {
+        let Some((_, Some(tcp))) = self.table.awake(lives, index) else { return };
         let cost = tcp.cost();
         self.buffered = self.buffered - before + cost;
         self.spoken += u64::from(spoke);
@@ -265,19 +273,20 @@ impl<H: Copy> Shard<H> {
     /// Holds the limit of what is buffered: those that spoke longest ago give up their holes first.
     fn hold_buffered<S: Sink<Handle = H>>(
         &mut self,
+        lives: &mut Lives<H>,
         now: Source,
         sink: &mut S,
     ) -> Result<(), S::Error> {
         while self.buffered > self.config.limits.buffered / SHARDS {
             let Some(&(_, index)) = self.holders.first() else { break };
-            let Some((entry, Some(tcp))) = self.table.awake(index) else { break };
+            let Some((entry, Some(tcp))) = self.table.awake(lives, index) else { break };
             let mut out = outlet(entry, &mut self.books, &mut self.totals, sink, now);
             let (was_settled, before) = (tcp.is_settled(), tcp.cost());
             out.limit(Limit::Buffered);
             if !tcp.in_full().relieve(&mut out)? {
                 break;
             }
-            self.let_go(index, before, was_settled, sink)?;
+            self.let_go(lives, index, before, was_settled, sink)?;
         }
         Ok(())
     }
@@ -285,35 +294,37 @@ impl<H: Copy> Shard<H> {
     /// A connection that held bytes, and cost `before`, has given some or all of them up without having spoken.
     pub(crate) fn let_go<S: Sink<Handle = H>>(
         &mut self,
+        lives: &mut Lives<H>,
         index: u32,
         before: usize,
         was_settled: bool,
         sink: &mut S,
     ) -> Result<(), S::Error> {
-        self.note_cost(index, before, false);
-        if self.table.awake_tcp(index).is_some_and(State::is_settled) && !was_settled {
-            return self.rest(index, was_settled, sink);
+        self.note_cost(lives, index, before, false);
+        if self.table.awake_tcp(lives, index).is_some_and(State::is_settled) && !was_settled {
+            return self.rest(lives, index, was_settled, sink);
         }
-        self.table.sleep(index);
+        self.table.sleep(lives, index);
         Ok(())
     }
 
     /// The connection that a segment belongs to, if any; `newest` is the newest one of its key.
     fn find(
         &self,
+        lives: &Lives<H>,
         newest: Option<u32>,
         arrival: &Arrival<'_>,
         segment: &Segment<'_>,
     ) -> (Option<u32>, Join) {
         let Some(newest) = newest else { return (None, Join::Plain) };
         let careful = segment.flags.has(TcpFlags::SYN)
-            || self.table.awake_tcp(newest).is_none_or(State::is_ending)
+            || self.table.awake_tcp(lives, newest).is_none_or(State::is_ending)
             || self.table.older(newest).is_some();
         if !careful {
             return (Some(newest), Join::Plain);
         }
         // The others may sleep, and would have to be looked at each time.
-        if let Some(tcp) = self.table.view(newest)
+        if let Some(tcp) = self.table.view(lives, newest)
             && (self.table.older(newest).is_none()
                 || tcp::is_of_newest(&tcp, arrival.label.from(), segment))
         {
@@ -325,7 +336,7 @@ impl<H: Copy> Shard<H> {
         let (indexes, views): (Vec<u32>, Vec<Full<'_>>) = self
             .table
             .of_key(&arrival.label.key)
-            .filter_map(|index| Some((index, self.table.view(index)?)))
+            .filter_map(|index| Some((index, self.table.view(lives, index)?)))
             .unzip();
         let states: Vec<&Tcp> = views.iter().map(|tcp| &**tcp).collect();
         match tcp::route(&states, arrival.label.from(), segment) {
@@ -337,6 +348,7 @@ impl<H: Copy> Shard<H> {
     /// The same connection, unless it was idle for too long: then it is closed.
     fn unless_idle<S: Sink<Handle = H>>(
         &mut self,
+        lives: &mut Lives<H>,
         known: Option<u32>,
         arrival: &Arrival<'_>,
         sink: &mut S,
@@ -344,19 +356,20 @@ impl<H: Copy> Shard<H> {
         let (Some(index), Some(timeouts)) = (known, &self.config.timeouts) else {
             return Ok(known);
         };
-        self.table.wake(index);
-        let Some((entry, tcp)) = self.table.awake(index) else { return Ok(None) };
+        self.table.wake(lives, index);
+        let Some((entry, tcp)) = self.table.awake(lives, index) else { return Ok(None) };
         let idle = timeout(timeouts, entry, tcp.as_deref());
         if !entry.was_idle(arrival.label.source.time, idle) {
             return Ok(known);
         }
-        self.close(index, Ended::Idle, sink)?;
+        self.close(lives, index, Ended::Idle, sink)?;
         Ok(None)
     }
 
     /// Opens a connection, after making room for it. `first` where there is none of its key.
-    fn open<S: Sink<Handle = H>>(
+    pub(crate) fn open<S: Sink<Handle = H>>(
         &mut self,
+        lives: &mut Lives<H>,
         first: bool,
         arrival: &Arrival<'_>,
         initiator: usize,
@@ -366,8 +379,10 @@ impl<H: Copy> Shard<H> {
         while self.table.len() >= max {
             let aged = [Aged::Lingering, Aged::Dormant].into_iter();
             let oldest = aged.filter_map(|list| self.table.oldest(list)).next();
-            let Some(oldest) = oldest.or_else(|| self.table.least_recently_active()) else { break };
-            self.close_for(Limit::Connections, oldest, sink)?;
+            let Some(oldest) = oldest.or_else(|| self.table.least_recently_active(lives)) else {
+                break;
+            };
+            self.close_for(lives, Limit::Connections, oldest, sink)?;
         }
         let per_key = self.config.limits.per_key.max(1);
         let oldest = match first {
@@ -375,13 +390,13 @@ impl<H: Copy> Shard<H> {
             false => self.table.of_key(&arrival.label.key).nth(per_key - 1),
         };
         if let Some(oldest) = oldest {
-            self.close_for(Limit::PerKey, oldest, sink)?;
+            self.close_for(lives, Limit::PerKey, oldest, sink)?;
         }
         let connection = Connection::of(arrival.label.key.view(), initiator, arrival.label.source);
         self.totals.connections[usize::from(connection.protocol())] += 1;
         let handle = sink.opened(&connection)?;
         let Label { key, hash, serial, .. } = &arrival.label;
-        let index = self.table.insert(connection, (key, *hash), *serial, handle, first);
+        let index = self.table.insert(lives, connection, (key, *hash), *serial, handle, first);
         if self.config.timeouts.is_some() {
             self.look_after_new(index, &arrival.label);
         }
@@ -389,22 +404,43 @@ impl<H: Copy> Shard<H> {
     }
 
     /// Rule 2: a SYN says who the initiator is, if nothing went out before.
-    fn learn_initiator(&mut self, index: u32, initiator: usize) {
-        let Some((entry, _)) = self.table.awake(index) else { return };
+    fn learn_initiator(&mut self, lives: &mut Lives<H>, index: u32, initiator: usize) {
+        let Some((entry, _)) = self.table.awake(lives, index) else { return };
         if !entry.initiator_known && !entry.ledger.has_output() {
             entry.connection.set_initiator(initiator);
         }
         entry.initiator_known = true;
     }
 
-    /// A connection is over: tells the sink when that is new, and keeps what stragglers need.
-    pub(crate) fn rest<S: Sink<Handle = H>>(
+    /// A connection that is over now, or was so before (`was_settled`), was given what is next in it.
+    #[inline(always)]
+    pub(crate) fn is_over<S: Sink<Handle = H>>(
         &mut self,
+        lives: &mut Lives<H>,
         index: u32,
         was_settled: bool,
         sink: &mut S,
     ) -> Result<(), S::Error> {
-        if let Some((entry, Some(tcp))) = self.table.awake(index)
+        // The last acknowledgement of the connection that was over last: as a rule nothing more comes, and all of it
+        // is at hand.
+        if was_settled && self.fresh.is_newest(index) && self.table.rests_newest(index) {
+            if self.table.sleep_in_short(lives, index) {
+                self.fresh.drop_newest();
+            }
+            return Ok(());
+        }
+        self.rest(lives, index, was_settled, sink)
+    }
+
+    /// A connection is over: tells the sink when that is new, and keeps what stragglers need.
+    pub(crate) fn rest<S: Sink<Handle = H>>(
+        &mut self,
+        lives: &mut Lives<H>,
+        index: u32,
+        was_settled: bool,
+        sink: &mut S,
+    ) -> Result<(), S::Error> {
+        if let Some((entry, Some(tcp))) = self.table.awake(lives, index)
             && tcp.is_settled()
             && !was_settled
         {
@@ -413,15 +449,15 @@ impl<H: Copy> Shard<H> {
         if let Some(timeouts) = self.told_time()
             && !self.table.is_in(index, List::LINGERING)
         {
-            self.look_after(index, timeouts.linger);
+            self.look_after(lives, index, timeouts.linger);
         }
         self.table.move_to(index, Aged::Lingering);
         if let Some(rested) = self.fresh.push(index, self.config.awake / SHARDS) {
-            self.table.sleep(rested);
+            self.table.sleep(lives, rested);
         }
         while self.table.count(Aged::Lingering) > (self.config.limits.lingering / SHARDS).max(1) {
             let Some(oldest) = self.table.oldest(Aged::Lingering) else { break };
-            self.close_for(Limit::Lingering, oldest, sink)?;
+            self.close_for(lives, Limit::Lingering, oldest, sink)?;
             self.table.fetch_resting();
         }
         Ok(())
@@ -430,30 +466,33 @@ impl<H: Copy> Shard<H> {
     /// Ends a connection because a limit was reached.
     fn close_for<S: Sink<Handle = H>>(
         &mut self,
+        lives: &mut Lives<H>,
         limit: Limit,
         index: u32,
         sink: &mut S,
     ) -> Result<(), S::Error> {
         self.totals.limits[limit as usize] += 1;
-        self.close(index, Ended::Limit, sink)
+        self.close(lives, index, Ended::Limit, sink)
     }
 
     /// Ends a connection: what is held goes out, what is missing is said. `ended` is how, where the ends
     /// did not say it.
     pub(crate) fn close<S: Sink<Handle = H>>(
         &mut self,
+        lives: &mut Lives<H>,
         index: u32,
         ended: Ended,
         sink: &mut S,
     ) -> Result<(), S::Error> {
-        self.conclude(index, ended, sink)?;
-        self.table.remove(index);
+        self.conclude(lives, index, ended, sink)?;
+        self.table.remove(lives, index);
         Ok(())
     }
 
     /// Says the last of a connection. It is to be forgotten then.
     fn conclude<S: Sink<Handle = H>>(
         &mut self,
+        lives: &mut Lives<H>,
         index: u32,
         ended: Ended,
         sink: &mut S,
@@ -467,7 +506,7 @@ impl<H: Copy> Shard<H> {
             return sink.closed(handle, &entry.report(Began::Syn, Ended::Fin));
         }
         let mut asleep;
-        let (entry, last) = match self.table.awake(index) {
+        let (entry, last) = match self.table.awake(lives, index) {
             Some((entry, tcp)) => (entry, tcp.map_or(Last::Message, Last::Tcp)),
             None => {
                 asleep = self.table.recall_last(index);

@@ -1,7 +1,10 @@
 //! Several shards: all of a run's, or those of one worker.
 
-use crate::arrival::Label;
+mod ways;
+
+use crate::arrival::shard_of;
 use crate::batch::Buffers;
+use crate::lives::Lives;
 use crate::parcel::Parcel;
 use crate::shard::{Opened, Shard};
 use crate::{Arrival, Batch, Books, Census, Config, SHARDS, Sink, Source, Totals};
@@ -20,11 +23,15 @@ const AHEAD: usize = 4;
 /// to itself.
 #[derive(Debug)]
 pub struct Shards<H> {
-    shards: Vec<Shard<H>>,
-    /// Where each of all shards is among these; beyond them, if it is another thread's.
-    places: [u8; SHARDS],
+    lives: Lives<H>,
+    /// Does time end connections?
+    timed: bool,
     /// Packets that came here.
     assigned: u64,
+    /// Where each of all shards is among these; beyond them, if it is another thread's.
+    places: [u8; SHARDS],
+    shards: Vec<Shard<H>>,
+    config: Config,
 }
 
 impl<H: Copy> Shards<H> {
@@ -35,53 +42,11 @@ impl<H: Copy> Shards<H> {
 
     /// Those whose numbers leave `part` when they are divided by `of`.
     pub fn part(config: Config, part: usize, of: usize) -> Self {
-        let of = of.max(1);
+        let (of, timed) = (of.max(1), config.timeouts.is_some());
         let shards = (part..SHARDS).step_by(of).map(|_| Shard::new(config)).collect();
         let place = |number: usize| if number % of == part { (number / of) as u8 } else { u8::MAX };
-        Self { shards, places: std::array::from_fn(place), assigned: 0 }
-    }
-
-    /// Takes in a datagram, whose shard must be one of these: others are not touched.
-    ///
-    /// # Errors
-    /// The sink's own.
-    #[inline(always)]
-    pub fn handle<S: Sink<Handle = H>>(
-        &mut self,
-        arrival: &Arrival<'_>,
-        sink: &mut S,
-    ) -> Result<(), S::Error> {
-        let place = self.place(&arrival.label);
-        let Some(shard) = self.shards.get_mut(place) else { return Ok(()) };
-        self.assigned += u64::from(arrival.label.frames);
-        shard.handle(arrival, sink)
-    }
-
-    /// Takes in a segment if it goes the way that nearly all go. `false`, and nothing changed, where it does not, which
-    /// [`Self::handle`] is for, as for other datagrams: whoever makes the datagram anew for that has less to keep at hand for all others.
-    ///
-    /// # Errors
-    /// The sink's own.
-    #[inline(always)]
-    pub fn handle_usual<S: Sink<Handle = H>>(
-        &mut self,
-        arrival: &Arrival<'_>,
-        sink: &mut S,
-    ) -> Result<bool, S::Error> {
-        let place = self.place(&arrival.label);
-        let Some(shard) = self.shards.get_mut(place) else { return Ok(false) };
-        let frames = u64::from(arrival.label.frames);
-        // (Counted in one place, behind this, it took 20 instructions more, and before it 40.)
-        match shard.handle_usual(arrival, sink) {
-            Ok(taken) => {
-                self.assigned += frames * u64::from(taken);
-                Ok(taken)
-            }
-            Err(error) => {
-                self.assigned += frames;
-                Err(error)
-            }
-        }
+        let places = std::array::from_fn(place);
+        Self { lives: Lives::default(), timed, assigned: 0, places, shards, config }
     }
 
     /// A frame that begins with these bytes may come soon: what it needs to open a connection is fetched. It is a guess;
@@ -109,11 +74,7 @@ impl<H: Copy> Shards<H> {
         let (parcels, buffers) = (batch.parcels(), batch.buffers());
         for (i, parcel) in parcels.iter().enumerate() {
             self.fetch(parcels, i, &buffers);
-            let place = self.place(&parcel.label);
-            if let Some(shard) = self.shards.get_mut(place) {
-                self.assigned += u64::from(parcel.label.frames);
-                shard.handle_parcel(parcel, buffers.of(parcel), sink)?;
-            }
+            self.handle_parcel(parcel, buffers.of(parcel), sink)?;
         }
         Ok(())
     }
@@ -123,7 +84,7 @@ impl<H: Copy> Shards<H> {
     fn fetch(&self, parcels: &[Parcel], i: usize, buffers: &Buffers<'_>) {
         prefetch_index(parcels, i + 2 * AHEAD);
         if let Some(later) = parcels.get(i + AHEAD)
-            && let Some(shard) = self.shards.get(self.place(&later.label))
+            && let Some(shard) = self.shards.get(self.place(later.label.hash))
         {
             // Most others find their connection among the recent ones.
             if later.head.is_bare_syn() {
@@ -135,7 +96,7 @@ impl<H: Copy> Shards<H> {
         }
         if let Some(next) = parcels.get(i + AHEAD / 2)
             && !next.is_tcp()
-            && let Some(shard) = self.shards.get(self.place(&next.label))
+            && let Some(shard) = self.shards.get(self.place(next.label.hash))
         {
             shard.fetch_entry(&next.label);
         }
@@ -152,13 +113,14 @@ impl<H: Copy> Shards<H> {
         now: Timestamp,
         sink: &mut S,
     ) -> Result<(), S::Error> {
-        self.shards.iter_mut().try_for_each(|shard| shard.handle_timeout(now, sink))
+        let Self { shards, lives, .. } = self;
+        shards.iter_mut().try_for_each(|shard| shard.handle_timeout(lives, now, sink))
     }
 
     /// Where the shard of a datagram is among these.
     #[inline(always)]
-    fn place(&self, label: &Label) -> usize {
-        let place = usize::from(self.places[label.shard()]);
+    fn place(&self, hash: u64) -> usize {
+        let place = usize::from(self.places[shard_of(hash)]);
         debug_assert!(place < self.shards.len(), "this shard is another thread's");
         place
     }
@@ -168,21 +130,23 @@ impl<H: Copy> Shards<H> {
     /// # Errors
     /// The sink's own.
     pub fn finish<S: Sink<Handle = H>>(&mut self, sink: &mut S) -> Result<(), S::Error> {
-        let mut open: Vec<_> = self.shards.iter().map(Shard::open_connections).collect();
+        let Self { shards, lives, .. } = self;
+        let mut open: Vec<_> = shards.iter().map(|shard| shard.open_connections(lives)).collect();
         let mut queue: BinaryHeap<Reverse<(Opened, usize)>> = BinaryHeap::new();
-        for (i, shard) in self.shards.iter().enumerate() {
-            queue.extend(shard.next_opened(&open[i]).map(|opened| Reverse((opened, i))));
+        for (i, shard) in shards.iter().enumerate() {
+            queue.extend(shard.next_opened(lives, &open[i]).map(|opened| Reverse((opened, i))));
         }
         while let Some(mut first) = queue.peek_mut() {
             let Reverse((_, i)) = *first;
-            let (shard, open) = (&mut self.shards[i], &mut open[i]);
-            shard.finish_next(open, sink)?;
-            match shard.next_opened(open) {
+            let (shard, open) = (&mut shards[i], &mut open[i]);
+            shard.finish_next(lives, open, sink)?;
+            match shard.next_opened(lives, open) {
                 Some(opened) => *first = Reverse((opened, i)),
                 None => drop(PeekMut::pop(first)),
             }
         }
-        self.shards.iter_mut().for_each(Shard::forget_all);
+        shards.iter_mut().for_each(Shard::forget_all);
+        *lives = Lives::default();
         Ok(())
     }
 
@@ -194,7 +158,7 @@ impl<H: Copy> Shards<H> {
     /// Looks at every connection, which takes 50 ns for each that sleeps: for now and then.
     pub fn census(&self) -> Census {
         let mut census = Census::default();
-        self.shards.iter().for_each(|shard| census += &shard.census());
+        self.shards.iter().for_each(|shard| census += &shard.census(&self.lives));
         census
     }
 

@@ -2,6 +2,7 @@
 
 use crate::arrival::Label;
 use crate::entry::Entry;
+use crate::lives::Lives;
 use crate::shard::{Shard, outlet};
 use crate::tcp::State;
 use crate::timeouts::Phase;
@@ -21,18 +22,19 @@ impl<H: Copy> Shard<H> {
     /// The sink's own.
     pub(crate) fn handle_timeout<S: Sink<Handle = H>>(
         &mut self,
+        lives: &mut Lives<H>,
         now: Timestamp,
         sink: &mut S,
     ) -> Result<(), S::Error> {
         let Some(timeouts) = self.told_time() else { return Ok(()) };
         let table = &self.table;
-        self.timers.tidy(table.len(), |due| table.opened(due.index) == due.opened);
-        self.give_up_waiting(now, timeouts.quiet.unwrap_or_default(), sink)?;
+        self.timers.tidy(table.len(), |due| table.opened(lives, due.index) == due.opened);
+        self.give_up_waiting(lives, now, timeouts.quiet.unwrap_or_default(), sink)?;
         // Whoever is looked at may be due again at once, at the ends of time.
         for due in self.timers.all_due(now) {
             // Its slot may be another's by now, or nobody's.
-            if self.table.opened(due.index) == due.opened {
-                self.look_at(due.index, due.opened, now, &timeouts, sink)?;
+            if self.table.opened(lives, due.index) == due.opened {
+                self.look_at(lives, due.index, due.opened, now, &timeouts, sink)?;
             }
         }
         Ok(())
@@ -61,8 +63,8 @@ impl<H: Copy> Shard<H> {
     }
 
     /// A connection is to be looked at when it was silent for so long.
-    pub(crate) fn look_after(&mut self, index: u32, wait: Duration) {
-        if let Some((entry, _)) = self.table.awake(index) {
+    pub(crate) fn look_after(&mut self, lives: &mut Lives<H>, index: u32, wait: Duration) {
+        if let Some((entry, _)) = self.table.awake(lives, index) {
             let (opened, last) = (entry.opened, entry.last.time);
             self.timers.add(index, opened, last, wait);
         }
@@ -71,6 +73,7 @@ impl<H: Copy> Shard<H> {
     /// Ends a connection if it was silent for too long at `now`, or sees to it that it is looked at again.
     fn look_at<S: Sink<Handle = H>>(
         &mut self,
+        lives: &mut Lives<H>,
         index: u32,
         opened: u64,
         now: Timestamp,
@@ -78,7 +81,7 @@ impl<H: Copy> Shard<H> {
         sink: &mut S,
     ) -> Result<(), S::Error> {
         let asleep;
-        let (entry, tcp) = match self.table.awake(index) {
+        let (entry, tcp) = match self.table.awake(lives, index) {
             Some((entry, tcp)) => (&*entry, tcp.map(|tcp| &*tcp)),
             None => {
                 asleep = self.table.recall(index);
@@ -88,7 +91,7 @@ impl<H: Copy> Shard<H> {
         };
         let idle = timeout(timeouts, entry, tcp);
         if entry.is_idle(now, idle) {
-            return self.close(index, Ended::Idle, sink);
+            return self.close(lives, index, Ended::Idle, sink);
         }
         let (last, soonest) = (entry.latest(), timeouts.established);
         let can_change = tcp.is_some_and(|tcp| tcp.phase() == Phase::HalfOpen);
@@ -99,6 +102,7 @@ impl<H: Copy> Shard<H> {
     /// Connections that hold bytes and were silent for so long wait for nothing any more.
     fn give_up_waiting<S: Sink<Handle = H>>(
         &mut self,
+        lives: &mut Lives<H>,
         now: Timestamp,
         quiet: Duration,
         sink: &mut S,
@@ -107,7 +111,7 @@ impl<H: Copy> Shard<H> {
         let waiting: Vec<u32> =
             self.holders.iter().take(AT_ONCE).map(|&(_, index)| index).collect();
         for index in waiting {
-            let Some((entry, Some(tcp))) = self.table.awake(index) else { continue };
+            let Some((entry, Some(tcp))) = self.table.awake(lives, index) else { continue };
             if !entry.is_idle(now, quiet) {
                 continue;
             }
@@ -117,7 +121,7 @@ impl<H: Copy> Shard<H> {
             let mut out = outlet(entry, &mut self.books, &mut self.totals, sink, source);
             let (was_settled, before) = (tcp.is_settled(), tcp.cost());
             tcp.in_full().wait_no_more(order, &mut out)?;
-            self.let_go(index, before, was_settled, sink)?;
+            self.let_go(lives, index, before, was_settled, sink)?;
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ use crate::entry::Entry;
 use crate::index::{KeyIndex, Keys};
 use crate::key::KeyRef;
 use crate::lists::{Lists, NONE};
-use crate::packed::Packed;
+use crate::lives::{Live, Lives};
 use crate::paged::Paged;
 use crate::short::Short;
 use crate::slot::{Aged, List, Place, Slot};
@@ -23,17 +23,8 @@ use crate::varint::{Reader, Writer};
 use crate::{FlowKey, SHARDS};
 use wire::protocol;
 
-/// How many connections are found without a look into the table of keys: as many as speak at the same
-/// time in nearly all captures, in one of 64 shards.
+/// How many connections are found without a look into the table of keys.
 const RECENT: usize = 128;
-
-/// A TCP connection that is awake. Three cache lines: anywhere else it would be in four.
-#[derive(Debug)]
-#[repr(align(64))]
-pub(crate) struct Live<H> {
-    pub(crate) entry: Entry<H>,
-    pub(crate) tcp: State,
-}
 
 /// A connection that packets came for, as far as can be told without looking at it: its slot is as a rule in no near
 /// cache.
@@ -91,9 +82,6 @@ impl Last<State> {
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Table<H> {
-    /// Counts on with everything that may make a connection active.
-    clock: u64,
-    tcps: Packed<Live<H>>,
     lists: Lists,
     /// How many of TCP are active. Nobody keeps them in order while nobody asks for it.
     active: usize,
@@ -102,13 +90,9 @@ pub(crate) struct Table<H> {
     keys: KeyIndex,
     /// So many active connections may be awake.
     most_awake: usize,
-    /// Those of TCP among the recent ones that are the only ones of their keys, by their numbers among `tcps`:
-    /// nearly every segment belongs to one of these, whose slot need not be looked at.
+    /// Those that packets came for, by the fixed hash of their keys: the newest of each.
     ///
-    /// Those that go leave their numbers here: the key tells whose they are. Whoever gets a number writes the place of
-    /// its key, and so does whoever makes another one of its key not the only one.
-    recent_alone: [u32; RECENT],
-    /// Those that packets came for, by the fixed hash of their keys: the newest of each. As above, of slots.
+    /// Those that go stay: the key tells whose they are.
     recent: [Recent; RECENT],
     shorts: Paged<Short>,
     asleep: Cells,
@@ -126,14 +110,11 @@ impl<H> Table<H> {
     /// An empty one in which so many active connections may be awake.
     pub(crate) fn new(most_awake: usize) -> Self {
         Self {
-            clock: 0,
             lists: Lists::default(),
             active: 0,
             most_awake,
-            tcps: Packed::default(),
             slots: Paged::default(),
             messages: Paged::default(),
-            recent_alone: [NONE; RECENT],
             recent: [Recent::NONE; RECENT],
             shorts: Paged::default(),
             asleep: Cells::default(),
@@ -222,11 +203,15 @@ impl<H: Copy> Table<H> {
 impl<H: Copy> Table<H> {
     /// The connection at `index`, to change, with its TCP state where it has one; `None` while it sleeps.
     #[inline]
-    pub(crate) fn awake(&mut self, index: u32) -> Option<(&mut Entry<H>, Option<&mut State>)> {
+    pub(crate) fn awake<'a>(
+        &'a mut self,
+        lives: &'a mut Lives<H>,
+        index: u32,
+    ) -> Option<(&'a mut Entry<H>, Option<&'a mut State>)> {
         let slot = self.slots.get(index)?;
         match slot.place {
             Place::Tcp => {
-                let live = self.tcps.get_mut(slot.number)?;
+                let live = lives.get_mut(slot.number)?;
                 Some((&mut live.entry, Some(&mut live.tcp)))
             }
             Place::Message => Some((&mut self.messages.get_mut(slot.number)?.0, None)),
@@ -234,39 +219,31 @@ impl<H: Copy> Table<H> {
         }
     }
 
-    /// The TCP connection of a key whose [fixed hash](FlowKey::fixed_hash) is `hash`, to change, if it is the
-    /// only one, awake, and packets came for it lately.
-    #[inline(always)]
-    pub(crate) fn recent_alone(&mut self, key: &FlowKey, hash: u64) -> Option<&mut Live<H>> {
-        let live = self.tcps.get_mut(self.recent_alone[place_of(hash)])?;
-        live.entry.connection.has_key(key).then_some(live)
-    }
-
-    /// Makes a connection, the newest of its key, one of the [recent ones](Self::recent_alone), if it is the
+    /// Makes a connection, the newest of its key, one of the [recent ones](Lives::recent), if it is the
     /// only one, and awake. One that talks to itself never is: nobody can tell its directions apart.
-    pub(crate) fn note_alone(&mut self, index: u32, hash: u64) -> bool {
+    pub(crate) fn note_alone(&self, lives: &mut Lives<H>, index: u32, hash: u64) -> bool {
         let Some(slot) = self.slots.get(index) else { return false };
         let can_be =
             slot.place == Place::Tcp && slot.older == NONE && !slot.key.view().ends_are_equal();
         if can_be {
-            self.recent_alone[place_of(hash)] = slot.number;
+            lives.set_recent(hash, Some(slot.number));
         }
         can_be
     }
 
     /// The TCP state of the connection at `index`, while it is awake.
     #[inline]
-    pub(crate) fn awake_tcp(&self, index: u32) -> Option<&State> {
+    pub(crate) fn awake_tcp<'a>(&self, lives: &'a Lives<H>, index: u32) -> Option<&'a State> {
         let slot = self.slots.get(index)?;
         match slot.place {
-            Place::Tcp => self.tcps.get(slot.number).map(|live| &live.tcp),
+            Place::Tcp => lives.get(slot.number).map(|live| &live.tcp),
             Place::Message | Place::Short | Place::Asleep(_) => None,
         }
     }
 
     /// The TCP state of the connection at `index`, awake or not.
-    pub(crate) fn view(&self, index: u32) -> Option<Full<'_>> {
-        match self.awake_tcp(index) {
+    pub(crate) fn view<'a>(&self, lives: &'a Lives<H>, index: u32) -> Option<Full<'a>> {
+        match self.awake_tcp(lives, index) {
             Some(tcp) => Some(tcp.to_full()),
             None => Some(Full::Made(self.recall(index)?.1?.into_full())),
         }
@@ -285,11 +262,15 @@ impl<H: Copy> Table<H> {
 
     /// Looks at each connection, awake or not, with the list that it is in.
     #[cold]
-    pub(crate) fn for_each(&self, mut look: impl FnMut(List, &Entry<H>, Option<&State>)) {
+    pub(crate) fn for_each(
+        &self,
+        lives: &Lives<H>,
+        mut look: impl FnMut(List, &Entry<H>, Option<&State>),
+    ) {
         for (index, slot) in self.slots.iter() {
             match slot.place {
                 Place::Tcp => {
-                    if let Some(live) = self.tcps.get(slot.number) {
+                    if let Some(live) = lives.get(slot.number) {
                         look(slot.list, &live.entry, Some(&live.tcp));
                     }
                 }
@@ -342,14 +323,14 @@ impl<H: Copy> Table<H> {
 
     /// Wakes a connection up, if it sleeps. It is to be touched then, or to be removed.
     #[inline]
-    pub(crate) fn wake(&mut self, index: u32) {
+    pub(crate) fn wake(&mut self, lives: &mut Lives<H>, index: u32) {
         if self.slots.get(index).is_some_and(|slot| slot.place.is_asleep()) {
-            self.wake_up(index);
+            self.wake_up(lives, index);
         }
     }
 
     #[inline(never)]
-    fn wake_up(&mut self, index: u32) {
+    fn wake_up(&mut self, lives: &mut Lives<H>, index: u32) {
         let Some((mut entry, tcp)) = self.recall(index) else { return };
         entry.index = index;
         let Some(slot) = self.slots.get_mut(index) else { return };
@@ -360,21 +341,21 @@ impl<H: Copy> Table<H> {
         }
         (slot.place, slot.number) = match tcp {
             Some(tcp) => {
-                self.recent_alone[place_of(slot.key.view().fixed_hash())] = NONE;
-                (Place::Tcp, self.tcps.insert(Live { entry, tcp }))
+                lives.set_recent(slot.key.view().fixed_hash(), None);
+                (Place::Tcp, lives.insert_with(|| Live { entry, tcp }))
             }
             None => (Place::Message, self.messages.insert(Message(entry))),
         };
     }
 
     /// Lets a connection sleep that is over, if it can in short; does it?
-    pub(crate) fn sleep_in_short(&mut self, index: u32) -> bool {
-        let Self { slots, tcps, shorts, .. } = self;
-        slots.get_mut(index).is_some_and(|slot| put_in_short(slot, tcps, shorts))
+    pub(crate) fn sleep_in_short(&mut self, lives: &mut Lives<H>, index: u32) -> bool {
+        let Self { slots, shorts, .. } = self;
+        slots.get_mut(index).is_some_and(|slot| put_in_short(slot, lives, shorts))
     }
 
     /// Lets a connection sleep that is not active, if it can.
-    pub(crate) fn sleep(&mut self, index: u32) {
+    pub(crate) fn sleep(&mut self, lives: &mut Lives<H>, index: u32) {
         let Some(slot) = self.slots.get_mut(index).filter(|slot| !slot.list.is_active()) else {
             return;
         };
@@ -386,16 +367,16 @@ impl<H: Copy> Table<H> {
                 self.messages.forget(slot.number);
             }
             Place::Tcp => {
-                if put_in_short(slot, &mut self.tcps, &mut self.shorts) {
+                if put_in_short(slot, lives, &mut self.shorts) {
                     return;
                 }
-                let live = self.tcps.get(slot.number).filter(|live| live.tcp.can_sleep());
+                let live = lives.get(slot.number).filter(|live| live.tcp.can_sleep());
                 let Some(Live { entry, tcp, .. }) = live else { return };
                 self.scratch.clear();
                 let mut out = Writer(&mut self.scratch);
                 entry.put(&mut out);
                 tcp.put(&mut out);
-                self.tcps.forget(slot.number);
+                lives.forget(slot.number);
             }
             Place::Short | Place::Asleep(_) => return,
         }
@@ -453,6 +434,7 @@ impl<H: Copy> Table<H> {
     /// `first` where there is no connection of that key.
     pub(crate) fn insert(
         &mut self,
+        lives: &mut Lives<H>,
         connection: Connection,
         (key, hash): (&FlowKey, u64),
         opened: u64,
@@ -467,7 +449,7 @@ impl<H: Copy> Table<H> {
         let (links, list, place) = ([NONE; 2], List::Active, Place::Message);
         let slot = Slot { key: key.view().into(), handle, links, older, number: NONE, place, list };
         let index = self.slots.insert(slot);
-        let touched = self.tick();
+        let touched = lives.tick();
         let is_tcp = connection.protocol() == protocol::TCP;
         let entry = || {
             let mut entry = Entry::new(connection, opened, handle);
@@ -475,10 +457,9 @@ impl<H: Copy> Table<H> {
             entry
         };
         let (place, number) = match is_tcp {
-            true => (
-                Place::Tcp,
-                self.tcps.insert_with(|| Live { entry: entry(), tcp: State::default() }),
-            ),
+            true => {
+                (Place::Tcp, lives.insert_with(|| Live { entry: entry(), tcp: State::default() }))
+            }
             false => (Place::Message, self.messages.insert_with(|| Message(entry()))),
         };
         if let Some(slot) = self.slots.get_mut(index) {
@@ -487,7 +468,7 @@ impl<H: Copy> Table<H> {
         self.keys.insert(seeded, index, &self.slots);
         self.recent[place_of(hash)] = Recent::new(hash, index);
         let is_alone = place == Place::Tcp && older == NONE && !key.ends_are_equal();
-        self.recent_alone[place_of(hash)] = if is_alone { number } else { NONE };
+        lives.set_recent(hash, is_alone.then_some(number));
         match place {
             Place::Message => self.lists.push(&mut self.slots, index, Aged::Messages),
             _ => self.active += 1,
@@ -501,13 +482,13 @@ impl<H: Copy> Table<H> {
     }
 
     /// Forgets a connection.
-    pub(crate) fn remove(&mut self, index: u32) {
+    pub(crate) fn remove(&mut self, lives: &mut Lives<H>, index: u32) {
         self.leave_list(index);
         self.leave_key(index);
         if let Some(slot) = self.slots.get(index) {
             match slot.place {
                 Place::Message => self.messages.forget(slot.number),
-                Place::Tcp => self.tcps.forget(slot.number),
+                Place::Tcp => lives.forget(slot.number),
                 Place::Short => self.shorts.forget(slot.number),
                 Place::Asleep(class) => self.asleep.forget(class, slot.number),
             }
@@ -516,32 +497,32 @@ impl<H: Copy> Table<H> {
     }
 
     /// All connections in the order of their first packets.
-    pub(crate) fn by_first_packet(&self) -> Vec<u32> {
+    pub(crate) fn by_first_packet(&self, lives: &Lives<H>) -> Vec<u32> {
         // Four bytes each: this is when a run holds the most. They are in order but for those in slots that
         // were used again.
         let mut all = Vec::with_capacity(self.len());
         let (mut newest, mut in_order) = (None, true);
         for (index, slot) in self.slots.iter() {
-            let opened = self.opened_of(slot);
+            let opened = self.opened_of(lives, slot);
             in_order &= newest <= Some(opened);
             newest = Some(opened);
             all.push(index);
         }
         if !in_order {
-            all.sort_by_cached_key(|&index| self.opened(index));
+            all.sort_by_cached_key(|&index| self.opened(lives, index));
         }
         all
     }
 
     /// The number of the frame that opened the connection at `index`: each opens one at most.
-    pub(crate) fn opened(&self, index: u32) -> u64 {
-        self.slots.get(index).map_or(u64::MAX, |slot| self.opened_of(slot))
+    pub(crate) fn opened(&self, lives: &Lives<H>, index: u32) -> u64 {
+        self.slots.get(index).map_or(u64::MAX, |slot| self.opened_of(lives, slot))
     }
 
-    fn opened_of(&self, slot: &Slot<H>) -> u64 {
+    fn opened_of(&self, lives: &Lives<H>, slot: &Slot<H>) -> u64 {
         let awake = match slot.place {
             Place::Message => self.messages.get(slot.number).map(|message| &message.0),
-            Place::Tcp => self.tcps.get(slot.number).map(|live| &live.entry),
+            Place::Tcp => lives.get(slot.number).map(|live| &live.entry),
             Place::Short => return self.shorts.get(slot.number).map_or(u64::MAX, Short::opened),
             Place::Asleep(class) => {
                 let mut bytes = Reader(self.asleep.get(class, slot.number));
@@ -569,17 +550,13 @@ impl<H: Copy> Table<H> {
 }
 
 /// Lets a connection sleep that is awake, if it is an ordinary one of TCP that is over; does it?
-fn put_in_short<H>(
-    slot: &mut Slot<H>,
-    tcps: &mut Packed<Live<H>>,
-    shorts: &mut Paged<Short>,
-) -> bool {
+fn put_in_short<H>(slot: &mut Slot<H>, lives: &mut Lives<H>, shorts: &mut Paged<Short>) -> bool {
     if slot.place != Place::Tcp {
         return false;
     }
-    let short = tcps.get(slot.number).and_then(|live| Short::of(&live.entry, &live.tcp));
+    let short = lives.get(slot.number).and_then(|live| Short::of(&live.entry, &live.tcp));
     let Some(short) = short else { return false };
-    tcps.forget(slot.number);
+    lives.forget(slot.number);
     (slot.place, slot.number) = (Place::Short, shorts.insert(short));
     true
 }
@@ -617,6 +594,7 @@ impl<H> Keys for Paged<Slot<H>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lives::place_of;
     use crate::{Endpoint, Source};
     use proptest::prelude::*;
 
@@ -631,13 +609,13 @@ mod tests {
     }
 
     pub(super) fn add<H: Copy>(
-        table: &mut Table<H>,
+        (table, lives): (&mut Table<H>, &mut Lives<H>),
         new: Connection,
         opened: u64,
         handle: H,
     ) -> u32 {
         let (key, first) = (new.key(), table.newest(&new.key()).is_none());
-        table.insert(new, (&key, key.fixed_hash()), opened, handle, first)
+        table.insert(lives, new, (&key, key.fixed_hash()), opened, handle, first)
     }
 
     fn of(table: &Table<()>, port: u16) -> Vec<u32> {
@@ -646,19 +624,19 @@ mod tests {
 
     #[test]
     fn connections_of_one_key_are_a_chain_the_newest_first() {
-        let mut table = Table::new(0);
-        let a = add(&mut table, tcp(5), 1, ());
-        let other = add(&mut table, tcp(6), 2, ());
-        let b = add(&mut table, tcp(5), 3, ());
-        let c = add(&mut table, tcp(5), 4, ());
+        let (mut table, mut lives) = (Table::new(0), Lives::default());
+        let a = add((&mut table, &mut lives), tcp(5), 1, ());
+        let other = add((&mut table, &mut lives), tcp(6), 2, ());
+        let b = add((&mut table, &mut lives), tcp(5), 3, ());
+        let c = add((&mut table, &mut lives), tcp(5), 4, ());
         assert_eq!((of(&table, 5), of(&table, 6)), (vec![c, b, a], vec![other]));
-        table.remove(b);
+        table.remove(&mut lives, b);
         assert_eq!(of(&table, 5), [c, a]);
-        table.remove(c);
+        table.remove(&mut lives, c);
         assert_eq!(of(&table, 5), [a]);
-        table.remove(a);
+        table.remove(&mut lives, a);
         assert_eq!((of(&table, 5), of(&table, 6), table.len()), (vec![], vec![other], 1));
-        assert_eq!(add(&mut table, tcp(5), 9, ()), a, "slots are used again");
+        assert_eq!(add((&mut table, &mut lives), tcp(5), 9, ()), a, "slots are used again");
     }
 
     /// Keys of TCP that are all recent at the same place.
@@ -674,7 +652,7 @@ mod tests {
         fn recent_places_say_nothing_wrong(
             steps in prop::collection::vec((0..7u8, 0..3usize, any::<prop::sample::Index>()), 1..120),
         ) {
-            let (mut table, keys) = (Table::new(0), of_one_place());
+            let (mut table, mut lives, keys) = (Table::new(0), Lives::default(), of_one_place());
             let mut known: Vec<u32> = Vec::new();
             for (opened, (step, which, chosen)) in (1..).zip(steps) {
                 let key = keys[which];
@@ -682,21 +660,21 @@ mod tests {
                 match (step, chosen) {
                     (0 | 1, _) | (_, None) => {
                         let new = Connection::new(key, 0, Source::default());
-                        known.push(add(&mut table, new, opened, ()));
+                        known.push(add((&mut table, &mut lives), new, opened, ()));
                     }
-                    (2, Some(chosen)) => table.remove(known.remove(chosen)),
+                    (2, Some(chosen)) => table.remove(&mut lives, known.remove(chosen)),
                     (3, Some(chosen)) => {
                         table.move_to(known[chosen], Aged::Lingering);
-                        table.sleep(known[chosen]);
+                        table.sleep(&mut lives, known[chosen]);
                     }
-                    (4, Some(chosen)) => table.wake(known[chosen]),
+                    (4, Some(chosen)) => table.wake(&mut lives, known[chosen]),
                     _ => if let Some(newest) = table.newest(&key) {
-                        table.note_alone(newest, key.fixed_hash());
+                        table.note_alone(&mut lives, newest, key.fixed_hash());
                     }
                 }
                 for key in keys {
                     let (hash, newest) = (key.fixed_hash(), table.newest(&key));
-                    let alone = table.recent_alone(&key, hash).map(|live| live.entry.index);
+                    let alone = lives.recent(&key, hash).map(|live| live.entry.index);
                     if let Some(alone) = alone {
                         prop_assert_eq!((Some(alone), table.older(alone)), (newest, None));
                     }
@@ -708,74 +686,82 @@ mod tests {
 
     #[test]
     fn a_connection_is_among_the_recent_ones_while_no_other_takes_its_place() {
-        let (mut table, [key, other, _]) = (Table::new(0), of_one_place());
-        let is_alone = |table: &mut Table<()>, key: FlowKey| {
-            table.recent_alone(&key, key.fixed_hash()).is_some()
-        };
+        let (mut table, mut lives) = (Table::new(0), Lives::default());
+        let [key, other, _] = of_one_place();
+        let is_alone =
+            |lives: &mut Lives<()>, key: FlowKey| lives.recent(&key, key.fixed_hash()).is_some();
         let open = |key| Connection::new(key, 0, Source::default());
-        let old = add(&mut table, open(key), 1, ());
-        assert!(is_alone(&mut table, key));
-        let new = add(&mut table, open(other), 2, ());
-        assert!(!is_alone(&mut table, key) && is_alone(&mut table, other));
-        table.remove(old);
-        assert!(is_alone(&mut table, other));
-        table.remove(new);
-        assert!(!is_alone(&mut table, other));
+        let old = add((&mut table, &mut lives), open(key), 1, ());
+        assert!(is_alone(&mut lives, key));
+        let new = add((&mut table, &mut lives), open(other), 2, ());
+        assert!(!is_alone(&mut lives, key) && is_alone(&mut lives, other));
+        table.remove(&mut lives, old);
+        assert!(is_alone(&mut lives, other));
+        table.remove(&mut lives, new);
+        assert!(!is_alone(&mut lives, other));
     }
 
     #[test]
     fn first_packets_give_an_order_over_slots_used_again() {
-        let mut table = Table::new(0);
-        let a = add(&mut table, tcp(5), 10, ());
-        let b = add(&mut table, tcp(6), 20, ());
-        table.remove(a);
-        let c = add(&mut table, tcp(7), 30, ());
+        let (mut table, mut lives) = (Table::new(0), Lives::default());
+        let a = add((&mut table, &mut lives), tcp(5), 10, ());
+        let b = add((&mut table, &mut lives), tcp(6), 20, ());
+        table.remove(&mut lives, a);
+        let c = add((&mut table, &mut lives), tcp(7), 30, ());
         assert!(c < b);
         table.move_to(b, Aged::Lingering);
-        table.sleep(b);
-        assert_eq!(table.by_first_packet(), [b, c]);
+        table.sleep(&mut lives, b);
+        assert_eq!(table.by_first_packet(&lives), [b, c]);
     }
 
     #[test]
     fn those_that_have_not_spoken_for_long_sleep_and_wake_up_as_they_were() {
         for protocol in [6, 17] {
-            let mut table = Table::new(0);
+            let (mut table, mut lives) = (Table::new(0), Lives::default());
             let mut indexes = Vec::new();
             for port in 0..300 {
-                let index = add(&mut table, connection(protocol, port), u64::from(port), port);
-                let (entry, _) = table.awake(index).unwrap();
+                let index = add(
+                    (&mut table, &mut lives),
+                    connection(protocol, port),
+                    u64::from(port),
+                    port,
+                );
+                let (entry, _) = table.awake(&mut lives, index).unwrap();
                 entry.ledger.add_chunk(1, usize::from(port) + 1);
                 indexes.push(index);
             }
-            (0..100).for_each(|_| table.retire());
+            (0..100).for_each(|_| table.retire(&mut lives));
             assert_eq!(
                 (table.active + table.count(Aged::Messages), table.count(Aged::Dormant)),
                 (200, 100)
             );
-            let in_messages_and_tcps = (table.messages.len(), table.tcps.len());
+            let in_messages_and_tcps = (table.messages.len(), lives.len());
             assert_eq!(in_messages_and_tcps, if protocol == 6 { (0, 200) } else { (200, 0) });
             for (port, &index) in (0..).zip(&indexes) {
-                assert_eq!(table.awake(index).is_none(), port < 100);
-                assert_eq!(table.opened(index), u64::from(port));
+                assert_eq!(table.awake(&mut lives, index).is_none(), port < 100);
+                assert_eq!(table.opened(&lives, index), u64::from(port));
                 assert_eq!(table.newest(&connection(protocol, port).key()), Some(index));
             }
             for (port, &index) in (0..).zip(&indexes) {
-                table.wake(index);
-                let (entry, tcp) = table.awake(index).unwrap();
+                table.wake(&mut lives, index);
+                let (entry, tcp) = table.awake(&mut lives, index).unwrap();
                 assert_eq!((entry.handle, tcp.is_some()), (port, protocol == 6));
                 assert_eq!(entry.ledger.stats(1).bytes, u64::from(port) + 1);
                 assert_eq!(entry.connection.key(), connection(protocol, port).key());
-                table.touch(index);
+                table.touch(&mut lives, index);
             }
             assert_eq!(
                 (table.active + table.count(Aged::Messages), table.count(Aged::Dormant)),
                 (300, 0)
             );
-            table.retire();
+            table.retire(&mut lives);
             assert_eq!(table.oldest(Aged::Dormant), Some(indexes[0]));
-            indexes.into_iter().for_each(|index| table.remove(index));
-            assert_eq!((table.len(), table.messages.len(), table.tcps.len()), (0, 0, 0));
-            assert_eq!((table.least_recently_active(), table.oldest(Aged::Dormant)), (None, None));
+            indexes.into_iter().for_each(|index| table.remove(&mut lives, index));
+            assert_eq!((table.len(), table.messages.len(), lives.len()), (0, 0, 0));
+            assert_eq!(
+                (table.least_recently_active(&mut lives), table.oldest(Aged::Dormant)),
+                (None, None)
+            );
         }
     }
 

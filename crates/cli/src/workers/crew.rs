@@ -68,13 +68,19 @@ impl Crew {
         }
     }
 
-    /// Takes in a segment if it goes the usual way. `false`, and nothing changed, where it does not.
+    /// Takes in a segment if it goes the usual way. `false`, and nothing changed, where it does not. It is counted by
+    /// [`Self::count_usual`].
     #[inline(always)]
     pub(crate) fn take_usual(&mut self, arrival: &Arrival<'_>) -> Result<bool, Halted> {
         match self.shards.handle_usual(arrival, &mut self.output) {
             Ok(taken) => Ok(taken),
             Err(error) => self.fail(error).map(|()| true),
         }
+    }
+
+    /// So many packets went the usual way.
+    pub(crate) fn count_usual(&mut self, packets: u64) {
+        self.shards.count_usual(packets);
     }
 
     pub(super) fn handle(&mut self, batch: &Batch<Block>) -> Result<(), Halted> {

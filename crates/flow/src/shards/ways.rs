@@ -1,11 +1,12 @@
 //! The ways of datagrams to their connection: a short one that nearly all segments go, and those for others.
 
-use super::Shard;
+use super::Shards;
 use crate::arrival::Label;
 use crate::entry::Entry;
+use crate::lives::{Live, Lives};
 use crate::parcel::Parcel;
+use crate::shard::Shard;
 use crate::slot::List;
-use crate::table::Live;
 use crate::tcp::{Head, Next};
 use crate::timeouts::Phase;
 use crate::{Arrival, Chunk, Config, End, EndFlag, Sink};
@@ -27,17 +28,18 @@ enum Found {
     NoRecent,
 }
 
-impl<H: Copy> Shard<H> {
-    /// Takes in a datagram.
+impl<H: Copy> Shards<H> {
+    /// Takes in a datagram, whose shard must be one of these.
     ///
     /// # Errors
     /// The sink's own.
     #[inline(always)]
-    pub(crate) fn handle<S: Sink<Handle = H>>(
+    pub fn handle<S: Sink<Handle = H>>(
         &mut self,
         arrival: &Arrival<'_>,
         sink: &mut S,
     ) -> Result<(), S::Error> {
+        self.assigned += u64::from(arrival.label.frames);
         let Body::Tcp(segment) = &arrival.body else {
             return self.handle_message(&arrival.again(), sink);
         };
@@ -48,10 +50,14 @@ impl<H: Copy> Shard<H> {
         }
     }
 
-    /// Takes in a segment if it goes the way that nearly all go. `false`, and nothing changed, where it does not, where
-    /// time ends connections, and of other datagrams.
+    /// Takes in a segment if it goes the way that nearly all go. `false`, and nothing changed, where it does not, which
+    /// [`Self::handle`] is for, where time ends connections, and of other datagrams: whoever makes the datagram anew for
+    /// that has less to keep at hand for all others. It is counted by [`Self::count_usual`].
+    ///
+    /// # Errors
+    /// The sink's own.
     #[inline(always)]
-    pub(crate) fn handle_usual<S: Sink<Handle = H>>(
+    pub fn handle_usual<S: Sink<Handle = H>>(
         &mut self,
         arrival: &Arrival<'_>,
         sink: &mut S,
@@ -69,29 +75,20 @@ impl<H: Copy> Shard<H> {
         Ok(matches!(taken, Taken::Done))
     }
 
-    /// Takes in a segment with a SYN, which is next in no connection.
-    #[inline(never)]
-    fn handle_syn<S: Sink<Handle = H>>(
-        &mut self,
-        arrival: &Arrival<'_>,
-        sink: &mut S,
-    ) -> Result<(), S::Error> {
-        let Label { key, hash, .. } = &arrival.label;
-        let found = match self.table.recent_alone(key, *hash) {
-            Some(live) => Found::IsNotNext(live.entry.index),
-            None => Found::NoRecent,
-        };
-        self.handle_segment(found, arrival, sink)
+    /// So many frames brought what [`Self::handle_usual`] took in, or what the sink failed at there.
+    pub fn count_usual(&mut self, frames: u64) {
+        self.assigned += frames;
     }
 
-    /// The same for one of a batch. What stands there is read as it is needed: most of it is not.
+    /// The same for one of a batch, whatever it is. What stands there is read as it is needed: most of it is not.
     #[inline(always)]
-    pub(crate) fn handle_parcel<S: Sink<Handle = H>>(
+    pub(super) fn handle_parcel<S: Sink<Handle = H>>(
         &mut self,
         parcel: &Parcel,
         buffer: &[u8],
         sink: &mut S,
     ) -> Result<(), S::Error> {
+        self.assigned += u64::from(parcel.label.frames);
         if !parcel.is_tcp() {
             return self.handle_message(&parcel.open(buffer), sink);
         }
@@ -106,6 +103,34 @@ impl<H: Copy> Shard<H> {
         }
     }
 
+    /// Takes in a datagram that is none of TCP.
+    #[inline(always)]
+    fn handle_message<S: Sink<Handle = H>>(
+        &mut self,
+        arrival: &Arrival<'_>,
+        sink: &mut S,
+    ) -> Result<(), S::Error> {
+        match self.at(arrival.label.hash) {
+            Some((shard, lives)) => shard.handle_message(lives, arrival, sink),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes in a segment with a SYN, which is next in no connection.
+    #[inline(never)]
+    fn handle_syn<S: Sink<Handle = H>>(
+        &mut self,
+        arrival: &Arrival<'_>,
+        sink: &mut S,
+    ) -> Result<(), S::Error> {
+        let Label { key, hash, .. } = &arrival.label;
+        let found = match self.lives.recent(key, *hash) {
+            Some(live) => Found::IsNotNext(live.entry.index),
+            None => Found::NoRecent,
+        };
+        self.handle_segment(found, arrival, sink)
+    }
+
     /// Takes in a segment that could not go the [short way](Self::take_next).
     #[inline(never)]
     fn handle_segment<S: Sink<Handle = H>>(
@@ -115,27 +140,31 @@ impl<H: Copy> Shard<H> {
         sink: &mut S,
     ) -> Result<(), S::Error> {
         let Body::Tcp(segment) = &arrival.body else { return Ok(()) };
-        self.retire();
+        let Some((shard, lives)) = self.at(arrival.label.hash) else { return Ok(()) };
+        shard.retire(lives);
         let newest = match found {
             Found::IsNotNext(index) => Some(index),
-            Found::NoRecent => self.table.newest(&arrival.label.key),
+            Found::NoRecent => shard.table.newest(&arrival.label.key),
         };
         if let (Found::NoRecent, Some(index)) = (found, newest)
-            && self.table.note_alone(index, arrival.label.hash)
+            && shard.table.note_alone(lives, index, arrival.label.hash)
             && let bytes = segment.payload.bytes
             && let Taken::Done =
                 self.take_next::<true, _>(&arrival.label, &Head::of(segment), || bytes, sink)?
         {
             return Ok(());
         }
-        if self.take_opening(newest, arrival, segment, sink)? {
+        let Some((shard, lives)) = self.at(arrival.label.hash) else { return Ok(()) };
+        if shard.take_opening(lives, newest, arrival, segment, sink)? {
             return Ok(());
         }
-        self.handle_with_care(newest, arrival, segment, sink)
+        shard.handle_with_care(lives, newest, arrival, segment, sink)
     }
 
     /// Gives a segment to its connection on the short way that nearly all go: nothing is missing, and it
     /// is next. `bytes` gives what it carries. Where not even `TIMED`, time ends no connection.
+    ///
+    /// Its shard is looked at where its connection ends.
     #[inline(always)]
     fn take_next<'b, const TIMED: bool, S: Sink<Handle = H>>(
         &mut self,
@@ -144,8 +173,8 @@ impl<H: Copy> Shard<H> {
         bytes: impl FnOnce() -> &'b [u8],
         sink: &mut S,
     ) -> Result<Taken, S::Error> {
-        let now = self.table.tick();
-        let Some(live) = self.table.recent_alone(&label.key, label.hash) else {
+        let now = self.lives.tick();
+        let Some(live) = self.lives.recent(&label.key, label.hash) else {
             return Ok(Taken::Not(Found::NoRecent));
         };
         let Live { entry, tcp } = live;
@@ -166,27 +195,38 @@ impl<H: Copy> Shard<H> {
             let side = entry.connection.side(from);
             let end = End { side, flag: EndFlag::Fin, source: label.source.again() };
             sink.ended(entry.handle, &entry.connection, &end)?;
-            self.table.fetch_slot(index);
-            if TIMED && let Some(timeouts) = self.told_time() {
-                self.look_after(index, timeouts.closing);
+            if let Some((shard, lives)) = self.at(label.hash) {
+                shard.closes::<TIMED>(lives, index);
             }
         }
-        match over {
-            // Whoever may go on, and is awake with nothing held, is active.
-            false => debug_assert!(self.table.is_in(index, List::Active)),
-            // The last acknowledgement of the connection that was over last: as a rule nothing more comes, and all of it
-            // is at hand.
-            true if was_settled
-                && self.fresh.is_newest(index)
-                && self.table.rests_newest(index) =>
-            {
-                if self.table.sleep_in_short(index) {
-                    self.fresh.drop_newest();
-                }
-            }
-            true => self.rest(index, was_settled, sink)?,
+        if !over {
+            debug_assert!(
+                self.at(label.hash)
+                    .is_some_and(|(shard, _)| shard.table.is_in(index, List::Active)),
+                "whoever may go on, and is awake with nothing held, is active"
+            );
+        } else if let Some((shard, lives)) = self.at(label.hash) {
+            shard.is_over(lives, index, was_settled, sink)?;
         }
         Ok(Taken::Done)
+    }
+
+    /// The shard of a key with this fixed hash, and what is awake.
+    #[inline(always)]
+    fn at(&mut self, hash: u64) -> Option<(&mut Shard<H>, &mut Lives<H>)> {
+        let place = self.place(hash);
+        Some((self.shards.get_mut(place)?, &mut self.lives))
+    }
+}
+
+impl<H: Copy> Shard<H> {
+    /// A connection has ended one of its directions, and was [next](Shards::take_next) to do so.
+    #[inline(always)]
+    fn closes<const TIMED: bool>(&mut self, lives: &mut Lives<H>, index: u32) {
+        self.table.fetch_slot(index);
+        if TIMED && let Some(timeouts) = self.told_time() {
+            self.look_after(lives, index, timeouts.closing);
+        }
     }
 
     /// Takes in a segment that opens a connection in the way that nearly all are opened: a SYN that is the
@@ -194,6 +234,7 @@ impl<H: Copy> Shard<H> {
     #[inline(always)]
     fn take_opening<S: Sink<Handle = H>>(
         &mut self,
+        lives: &mut Lives<H>,
         newest: Option<u32>,
         arrival: &Arrival<'_>,
         segment: &Segment<'_>,
@@ -203,18 +244,18 @@ impl<H: Copy> Shard<H> {
             && Head::of(segment).is_bare_syn()
             && !arrival.label.key.ends_are_equal()
         {
-            let index = self.open(true, arrival, arrival.label.from(), sink)?;
-            if let Some((entry, Some(tcp))) = self.table.awake(index) {
+            let index = self.open(lives, true, arrival, arrival.label.from(), sink)?;
+            if let Some((entry, Some(tcp))) = self.table.awake(lives, index) {
                 entry.initiator_known = true;
                 entry.note_packet(&arrival.label);
                 tcp.take_syn(arrival.label.from(), &Head::of(segment));
             }
             return Ok(true);
         }
-        let (label, head, now) = (&arrival.label, Head::of(segment), self.table.tick());
-        if let Some(Live { entry, tcp }) = self.table.recent_alone(&label.key, label.hash)
+        let (label, head, now) = (&arrival.label, Head::of(segment), lives.tick());
+        if let Some(Live { entry, tcp }) = lives.recent(&label.key, label.hash)
             && tcp.is_syn_ack(label.from(), &head)
-            && !(self.timed && was_idle(&self.config, entry, tcp.phase(), label.source.time))
+            && !was_idle(&self.config, entry, tcp.phase(), label.source.time)
         {
             tcp.take_syn_ack(label.from(), &head);
             entry.note_packet(label);
@@ -257,9 +298,10 @@ mod tests {
         Arrival::new(source, secs as u64, 1, &datagram)
     }
 
-    fn is_orderly(shard: &Shard<()>, arrival: &Arrival<'_>) -> Option<bool> {
+    fn is_orderly(shards: &mut Shards<()>, arrival: &Arrival<'_>) -> Option<bool> {
+        let (shard, lives) = shards.at(arrival.label.hash)?;
         let index = shard.table.newest(&arrival.label.key)?;
-        Some(matches!(shard.table.awake_tcp(index)?, State::Orderly(_)))
+        Some(matches!(shard.table.awake_tcp(lives, index)?, State::Orderly(_)))
     }
 
     #[test]
@@ -267,7 +309,7 @@ mod tests {
         let live =
             Config { timeouts: Some(Timeouts::all(Duration::from_secs(60))), ..Config::default() };
         for config in [Config::default(), live] {
-            let mut shard = Shard::new(config);
+            let mut shards = Shards::all(config);
             let usual = [
                 segment(1, 1, SYN, 10, 0),
                 segment(2, 2, SYN | ACK, 50, 11),
@@ -275,20 +317,20 @@ mod tests {
                 segment(1, 4, ACK | TcpFlags::FIN, 11, 51),
             ];
             for arrival in &usual {
-                let Ok(()) = shard.handle(arrival, &mut Nothing);
-                assert_eq!(is_orderly(&shard, arrival), Some(true));
+                let Ok(()) = shards.handle(arrival, &mut Nothing);
+                assert_eq!(is_orderly(&mut shards, arrival), Some(true));
             }
             let repeated = &usual[3];
-            let Ok(()) = shard.handle(repeated, &mut Nothing);
-            assert_eq!(is_orderly(&shard, repeated), Some(false));
-            assert_eq!(shard.connections(), 1);
+            let Ok(()) = shards.handle(repeated, &mut Nothing);
+            assert_eq!(is_orderly(&mut shards, repeated), Some(false));
+            assert_eq!(shards.connections(), 1);
         }
     }
 
     #[test]
     fn a_connection_sleeps_from_its_last_acknowledgement_on() {
         const FIN: TcpFlags = TcpFlags::FIN;
-        let mut shard = Shard::new(Config::default());
+        let mut shards = Shards::all(Config::default());
         let usual = [
             segment(1, 1, SYN, 10, 0),
             segment(2, 2, SYN | ACK, 50, 11),
@@ -296,30 +338,35 @@ mod tests {
             segment(2, 4, ACK | FIN, 51, 12),
             segment(1, 5, ACK, 12, 52),
         ];
-        let is_awake = |shard: &mut Shard<()>| {
+        let is_awake = |shards: &mut Shards<()>| {
+            let (shard, lives) = shards.at(usual[0].label.hash).unwrap();
             let index = shard.table.newest(&usual[0].label.key);
-            index.is_some_and(|index| shard.table.awake(index).is_some())
+            index.is_some_and(|index| shard.table.awake(lives, index).is_some())
+        };
+        let is_fresh = |shards: &mut Shards<()>| {
+            shards.at(usual[0].label.hash).is_some_and(|(shard, _)| shard.fresh.is_newest(0))
         };
         for (n, arrival) in usual.iter().enumerate() {
-            let Ok(()) = shard.handle(arrival, &mut Nothing);
-            assert_eq!(is_awake(&mut shard), n < 4);
+            let Ok(()) = shards.handle(arrival, &mut Nothing);
+            assert_eq!(is_awake(&mut shards), n < 4);
         }
         // What was sent again wakes it up; it is none of those that were over last any more.
-        assert!(!shard.fresh.is_newest(0));
-        let Ok(()) = shard.handle(&usual[3], &mut Nothing);
-        assert!(is_awake(&mut shard) && shard.fresh.is_newest(0));
-        assert_eq!(shard.connections(), 1);
+        assert!(!is_fresh(&mut shards));
+        let Ok(()) = shards.handle(&usual[3], &mut Nothing);
+        assert!(is_awake(&mut shards) && is_fresh(&mut shards));
+        assert_eq!(shards.connections(), 1);
     }
 
     #[test]
     fn an_answer_that_comes_too_late_opens_another_connection() {
         let timeouts = Timeouts::all(Duration::from_secs(60));
         let wait = timeouts.half_open.as_secs() as i64;
-        let mut shard = Shard::new(Config { timeouts: Some(timeouts), ..Config::default() });
-        let Ok(()) = shard.handle(&segment(1, 1, SYN, 10, 0), &mut Nothing);
+        let mut shards = Shards::all(Config { timeouts: Some(timeouts), ..Config::default() });
+        let Ok(()) = shards.handle(&segment(1, 1, SYN, 10, 0), &mut Nothing);
         let late = segment(2, wait + 2, SYN | ACK, 50, 11);
-        let Ok(()) = shard.handle(&late, &mut Nothing);
+        let Ok(()) = shards.handle(&late, &mut Nothing);
+        let (shard, _) = shards.at(late.label.hash).unwrap();
         assert_eq!((shard.totals().connections[6], shard.connections()), (2, 1));
-        assert_eq!(is_orderly(&shard, &late), Some(false));
+        assert_eq!(is_orderly(&mut shards, &late), Some(false));
     }
 }
