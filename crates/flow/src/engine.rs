@@ -133,4 +133,49 @@ mod tests {
         assert!(engine.take_dropped().is_none());
         assert_eq!((engine.books().read(), engine.books().assigned()), (4, 2));
     }
+
+    /// A sink that fails at what it is told.
+    struct Fails {
+        at_opened: bool,
+    }
+
+    impl Sink for Fails {
+        type Handle = ();
+        type Error = ();
+
+        fn opened(&mut self, _: &crate::Connection) -> Result<(), ()> {
+            if self.at_opened { Err(()) } else { Ok(()) }
+        }
+
+        fn data(&mut self, (): (), _: &crate::Connection, _: &crate::Chunk<'_>) -> Result<(), ()> {
+            Err(())
+        }
+    }
+
+    #[test]
+    fn a_packet_at_which_the_sink_fails_is_counted_once() {
+        // A SYN, and a byte after it, over IPv4.
+        let segment = |seq: u8, flags: u8, payload: &[u8]| {
+            let len = 40 + payload.len() as u8;
+            let ip = [0x45, 0, 0, len, 0, 0, 0, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
+            let tcp = [4, 0, 0, 80, 0, 0, 0, seq, 0, 0, 0, 9, 0x50, flags, 1, 0, 0, 0, 0, 0];
+            [&[2; 12][..], &[8, 0], &ip, &tcp, payload].concat()
+        };
+        let frames = [segment(1, 2, b""), segment(2, 16, b"a")];
+        for at_opened in [true, false] {
+            let mut engine = Engine::new(Config::default());
+            let told: Vec<bool> = (1..)
+                .zip(&frames)
+                .map(|(n, bytes)| {
+                    let wire_len = bytes.len() as u32;
+                    let frame = Frame { link: LinkType::ETHERNET, bytes, wire_len };
+                    let source = Source::new(Timestamp::default(), n, 1);
+                    engine.handle_packet(source, &frame, &mut Fails { at_opened }).is_ok()
+                })
+                .collect();
+            assert_eq!(told, [!at_opened, false]);
+            let books = engine.books();
+            assert_eq!((books.read(), books.assigned()), (2, 2));
+        }
+    }
 }

@@ -18,7 +18,7 @@ pub(crate) struct Entry<H> {
     pub(crate) last: Source,
     /// The number of the frame that opened it.
     pub(crate) opened: u64,
-    /// When it last was active, by the count of its table; of no meaning while it sleeps.
+    /// When it last was active, by the [clock](crate::lives::Lives::clock); of no meaning while it sleeps.
     pub(crate) touched: u64,
     /// Its slot, while it is awake.
     pub(crate) index: u32,
@@ -64,7 +64,7 @@ impl<H> Entry<H> {
         self.ledger.add_packets(label.from(), label.frames.into());
     }
 
-    /// A packet belongs to it that brings the next `len` bytes of its sender, when its table counts `touched`; where
+    /// A packet belongs to it that brings the next `len` bytes of its sender, at `touched` by the clock; where
     /// they stand in their stream.
     #[inline(always)]
     pub(crate) fn note_next(&mut self, label: &Label, len: usize, touched: u64) -> u64 {

@@ -11,7 +11,7 @@ use crate::tcp::State;
 use crate::{FlowKey, SHARDS};
 
 /// How many are found by the hash of their key: as many as speak at the same time in nearly all captures.
-const RECENT: usize = 128 * SHARDS;
+pub(crate) const RECENT: usize = 128 * SHARDS;
 
 /// A TCP connection that is awake. Three cache lines: anywhere else it would be in four.
 #[derive(Debug)]
@@ -86,7 +86,7 @@ impl<H> Lives<H> {
     /// and packets came for it lately.
     #[inline(always)]
     pub(crate) fn recent(&mut self, key: &FlowKey, hash: u64) -> Option<&mut Live<H>> {
-        let live = self.all.get_mut(self.recent[place_of(hash)])?;
+        let live = self.all.get_mut(self.recent[place_of::<RECENT>(hash)])?;
         live.entry.connection.has_key(key).then_some(live)
     }
 
@@ -94,12 +94,12 @@ impl<H> Lives<H> {
     /// one of its key.
     #[inline]
     pub(crate) fn set_recent(&mut self, hash: u64, number: Option<u32>) {
-        self.recent[place_of(hash)] = number.unwrap_or(NONE);
+        self.recent[place_of::<RECENT>(hash)] = number.unwrap_or(NONE);
     }
 }
 
-/// The place among the recent ones of a key with this fixed hash, whose low bits are the same in all of a shard.
+/// The place among `N` recent ones of a key with this fixed hash, whose low bits are the same in all of a shard.
 #[inline]
-pub(crate) fn place_of(hash: u64) -> usize {
-    (hash / SHARDS as u64) as usize % RECENT
+pub(crate) fn place_of<const N: usize>(hash: u64) -> usize {
+    (hash / SHARDS as u64) as usize % N
 }

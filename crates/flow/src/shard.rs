@@ -28,8 +28,8 @@ pub(crate) struct Opened(u64);
 
 /// Some of the connections.
 ///
-/// What every packet needs comes first: packets of one shard come one in 64, and each line of it has to be fetched
-/// anew.
+/// What is needed to open and to close one comes first: packets of one shard come one in 64, and each line of it has to be
+/// fetched anew.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(crate) struct Shard<H> {
@@ -123,7 +123,7 @@ impl<H: Copy> Shard<H> {
         self.conclude(lives, index, Ended::InputEnded, sink)
     }
 
-    /// All connections of the queue are closed: forgets them. (One by one, that took half of the time of
+    /// All connections of the queue are closed: forgets them, but for what is among [`Lives`]. (One by one, that took half of the time of
     /// closing a million connections.)
     pub(crate) fn forget_all(&mut self) {
         self.table.clear();

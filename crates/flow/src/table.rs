@@ -1,26 +1,26 @@
 //! The connections of a shard, by key and by age.
 //!
 //! Each has a slot of 40 bytes, by whose number it is known. What else there is of it is kept
-//! beside, awake or asleep: awake as the engine works with it, 128 bytes or, of TCP, 192, and 264 beside where it is told in full; asleep
+//! beside, awake (of TCP among all that are, `lives.rs`) or asleep: awake as the engine works with it, 128 bytes or, of TCP, 192, and 264 beside where it is told in full; asleep
 //! in a fixed shape of 64 bytes where it is an ordinary TCP connection that is over (`short.rs`), else in the
 //! fewest bytes that it can be put down in, 23 to 64 in an ordinary capture (`entry.rs`, `tcp/asleep.rs`). It
 //! comes back as it was, so that nothing but memory hangs on which of them sleep.
 
 mod ages;
 
+use crate::FlowKey;
 use crate::cells::Cells;
 use crate::connection::Connection;
 use crate::entry::Entry;
 use crate::index::{KeyIndex, Keys};
 use crate::key::KeyRef;
 use crate::lists::{Lists, NONE};
-use crate::lives::{Live, Lives};
+use crate::lives::{Live, Lives, place_of};
 use crate::paged::Paged;
 use crate::short::Short;
 use crate::slot::{Aged, List, Place, Slot};
 use crate::tcp::{Full, State, Tcp};
 use crate::varint::{Reader, Writer};
-use crate::{FlowKey, SHARDS};
 use wire::protocol;
 
 /// How many connections are found without a look into the table of keys.
@@ -76,9 +76,10 @@ impl Last<State> {
     }
 }
 
-/// Connections in a slab, found by key, ordered by activity.
+/// Connections in a slab, found by key, ordered by activity. Those of TCP that are awake stand among those of other
+/// shards ([`Lives`]), which whoever calls has beside.
 ///
-/// What every packet needs comes first, in few cache lines.
+/// What is needed to open and to close one comes first, in few cache lines.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Table<H> {
@@ -138,7 +139,7 @@ impl<H: Copy> Table<H> {
     /// A message may come soon whose key has the [fixed hash](FlowKey::fixed_hash) `hash`.
     #[inline]
     pub(crate) fn fetch_message(&self, key: &FlowKey, hash: u64) {
-        match self.recent[place_of(hash)].of(hash) {
+        match self.recent[place_of::<RECENT>(hash)].of(hash) {
             Some(index) => self.slots.fetch(index),
             None => {
                 self.fetch_key(key.view());
@@ -152,7 +153,7 @@ impl<H: Copy> Table<H> {
     /// The same, a little later.
     #[inline]
     pub(crate) fn fetch_entry(&self, hash: u64) {
-        let recent = self.recent[place_of(hash)].of(hash);
+        let recent = self.recent[place_of::<RECENT>(hash)].of(hash);
         if let Some(slot) = recent.and_then(|index| self.slots.get(index))
             && slot.place == Place::Message
         {
@@ -400,7 +401,7 @@ impl<H: Copy> Table<H> {
     /// Another packet of it is likely to come soon.
     #[inline]
     pub(crate) fn newest_again(&mut self, key: &FlowKey, hash: u64) -> Option<u32> {
-        let recent = self.recent[place_of(hash)].of(hash);
+        let recent = self.recent[place_of::<RECENT>(hash)].of(hash);
         match recent.and_then(|index| self.slots.get(index)) {
             Some(slot) if slot.key.is(key) => recent,
             _ => self.newest_anew(key, hash),
@@ -410,7 +411,7 @@ impl<H: Copy> Table<H> {
     #[inline(never)]
     fn newest_anew(&mut self, key: &FlowKey, hash: u64) -> Option<u32> {
         let newest = self.newest(key)?;
-        self.recent[place_of(hash)] = Recent::new(hash, newest);
+        self.recent[place_of::<RECENT>(hash)] = Recent::new(hash, newest);
         Some(newest)
     }
 
@@ -466,9 +467,11 @@ impl<H: Copy> Table<H> {
             (slot.place, slot.number) = (place, number);
         }
         self.keys.insert(seeded, index, &self.slots);
-        self.recent[place_of(hash)] = Recent::new(hash, index);
-        let is_alone = place == Place::Tcp && older == NONE && !key.ends_are_equal();
-        lives.set_recent(hash, is_alone.then_some(number));
+        self.recent[place_of::<RECENT>(hash)] = Recent::new(hash, index);
+        let is_alone = older == NONE && !key.ends_are_equal();
+        if is_tcp {
+            lives.set_recent(hash, is_alone.then_some(number));
+        }
         match place {
             Place::Message => self.lists.push(&mut self.slots, index, Aged::Messages),
             _ => self.active += 1,
@@ -476,7 +479,7 @@ impl<H: Copy> Table<H> {
         index
     }
 
-    /// Forgets all connections.
+    /// Forgets all connections, but for what those of TCP that are awake have among [`Lives`].
     pub(crate) fn clear(&mut self) {
         *self = Self::new(self.most_awake);
     }
@@ -561,13 +564,6 @@ fn put_in_short<H>(slot: &mut Slot<H>, lives: &mut Lives<H>, shorts: &mut Paged<
     true
 }
 
-/// The place among the recent ones of a key with this fixed hash, whose low bits are the same in all of
-/// a shard.
-#[inline]
-fn place_of(hash: u64) -> usize {
-    (hash / SHARDS as u64) as usize % RECENT
-}
-
 /// Has it TCP's state?
 fn is_tcp<H>(entry: &Entry<H>) -> bool {
     entry.connection.protocol() == protocol::TCP
@@ -594,7 +590,6 @@ impl<H> Keys for Paged<Slot<H>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lives::place_of;
     use crate::{Endpoint, Source};
     use proptest::prelude::*;
 
@@ -641,44 +636,56 @@ mod tests {
 
     /// Keys of TCP that are all recent at the same place.
     fn of_one_place() -> [FlowKey; 3] {
-        let place = |port: &u16| place_of(tcp(*port).key().fixed_hash());
+        let place =
+            |port: &u16| place_of::<{ crate::lives::RECENT }>(tcp(*port).key().fixed_hash());
         let mut ports = (5..).filter(|port| place(port) == place(&5));
         [(); 3].map(|()| tcp(ports.next().unwrap()).key())
     }
 
     proptest! {
-        /// Whoever is found among the recent ones is the newest of its key, and the only one where that is said.
+        /// Whoever is found among the recent ones is the newest of its key, and the only one where that is said; also where
+        /// those of two shards take numbers and places in turn.
         #[test]
         fn recent_places_say_nothing_wrong(
             steps in prop::collection::vec((0..7u8, 0..3usize, any::<prop::sample::Index>()), 1..120),
         ) {
-            let (mut table, mut lives, keys) = (Table::new(0), Lives::default(), of_one_place());
-            let mut known: Vec<u32> = Vec::new();
+            let (mut tables, mut lives) = ([Table::new(0), Table::new(0)], Lives::default());
+            let keys = of_one_place();
+            let mut known: Vec<(usize, u32)> = Vec::new();
             for (opened, (step, which, chosen)) in (1..).zip(steps) {
-                let key = keys[which];
+                let (shard, key) = (which % 2, keys[which]);
                 let chosen = (!known.is_empty()).then(|| chosen.index(known.len()));
                 match (step, chosen) {
                     (0 | 1, _) | (_, None) => {
                         let new = Connection::new(key, 0, Source::default());
-                        known.push(add((&mut table, &mut lives), new, opened, ()));
+                        let index = add((&mut tables[shard], &mut lives), new, opened, ());
+                        known.push((shard, index));
                     }
-                    (2, Some(chosen)) => table.remove(&mut lives, known.remove(chosen)),
+                    (2, Some(chosen)) => {
+                        let (shard, index) = known.remove(chosen);
+                        tables[shard].remove(&mut lives, index);
+                    }
                     (3, Some(chosen)) => {
-                        table.move_to(known[chosen], Aged::Lingering);
-                        table.sleep(&mut lives, known[chosen]);
+                        let (shard, index) = known[chosen];
+                        tables[shard].move_to(index, Aged::Lingering);
+                        tables[shard].sleep(&mut lives, index);
                     }
-                    (4, Some(chosen)) => table.wake(&mut lives, known[chosen]),
-                    _ => if let Some(newest) = table.newest(&key) {
-                        table.note_alone(&mut lives, newest, key.fixed_hash());
+                    (4, Some(chosen)) => {
+                        let (shard, index) = known[chosen];
+                        tables[shard].wake(&mut lives, index);
+                    }
+                    _ => if let Some(newest) = tables[shard].newest(&key) {
+                        tables[shard].note_alone(&mut lives, newest, key.fixed_hash());
                     }
                 }
-                for key in keys {
-                    let (hash, newest) = (key.fixed_hash(), table.newest(&key));
-                    let alone = lives.recent(&key, hash).map(|live| live.entry.index);
+                for (which, key) in keys.iter().enumerate() {
+                    let (table, hash) = (&mut tables[which % 2], key.fixed_hash());
+                    let newest = table.newest(key);
+                    let alone = lives.recent(key, hash).map(|live| live.entry.index);
                     if let Some(alone) = alone {
                         prop_assert_eq!((Some(alone), table.older(alone)), (newest, None));
                     }
-                    prop_assert_eq!(table.newest_again(&key, hash), newest);
+                    prop_assert_eq!(table.newest_again(key, hash), newest);
                 }
             }
         }

@@ -60,7 +60,7 @@ impl Turn {
             return None;
         }
         let since = Instant::now();
-        let mut found = None;
+        let mut found = self.take_now();
         while found.is_none() && since.elapsed() < LOOKS_FOR {
             (0..PAUSES).for_each(|_| spin_loop());
             found = self.take_now();
@@ -104,6 +104,7 @@ mod tests {
     #[test]
     fn one_looks_for_it_at_a_time() {
         let turn = Turn::default();
+        assert!(turn.look().is_some());
         let _held = turn.take(true);
         turn.0.looked_for.store(true, Ordering::Relaxed);
         assert!(turn.look().is_none());

@@ -29,7 +29,7 @@ enum Found {
 }
 
 impl<H: Copy> Shards<H> {
-    /// Takes in a datagram, whose shard must be one of these.
+    /// Takes in a datagram, whose shard must be one of these: of another one, its frames are counted, and nothing else.
     ///
     /// # Errors
     /// The sink's own.
@@ -50,9 +50,9 @@ impl<H: Copy> Shards<H> {
         }
     }
 
-    /// Takes in a segment if it goes the way that nearly all go. `false`, and nothing changed, where it does not, which
-    /// [`Self::handle`] is for, where time ends connections, and of other datagrams: whoever makes the datagram anew for
-    /// that has less to keep at hand for all others. It is counted by [`Self::count_usual`].
+    /// Takes in a segment if it goes the way that nearly all go, which it does not where time ends connections. `false`, and
+    /// nothing changed, if it does not, and for other datagrams. [`Self::handle`] is for those: whoever makes the datagram
+    /// anew for that has less to keep at hand for all others. What is taken in is counted by [`Self::count_usual`].
     ///
     /// # Errors
     /// The sink's own.
@@ -80,7 +80,7 @@ impl<H: Copy> Shards<H> {
         self.assigned += frames;
     }
 
-    /// The same for one of a batch, whatever it is. What stands there is read as it is needed: most of it is not.
+    /// Takes in a datagram of a batch. What stands there is read as it is needed: most of it is not.
     #[inline(always)]
     pub(super) fn handle_parcel<S: Sink<Handle = H>>(
         &mut self,
@@ -281,7 +281,9 @@ mod tests {
     use super::*;
     use crate::tcp::State;
     use crate::testing::Nothing;
-    use crate::{Source, Timeouts};
+    use crate::{Connection, Report, Source, Timeouts};
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
     use std::time::Duration;
     use wire::{Datagram, Ends, Payload, VlanIds};
 
@@ -368,5 +370,93 @@ mod tests {
         let (shard, _) = shards.at(late.label.hash).unwrap();
         assert_eq!((shard.totals().connections[6], shard.connections()), (2, 1));
         assert_eq!(is_orderly(&mut shards, &late), Some(false));
+    }
+
+    /// What came out of each connection, by its key.
+    #[derive(Default)]
+    struct Told(BTreeMap<String, Vec<String>>);
+
+    impl Told {
+        fn note(&mut self, connection: &Connection, what: impl std::fmt::Debug) {
+            self.0.entry(format!("{:?}", connection.key())).or_default().push(format!("{what:?}"));
+        }
+    }
+
+    impl Sink for Told {
+        type Handle = ();
+        type Error = std::convert::Infallible;
+
+        fn opened(&mut self, connection: &Connection) -> Result<(), Self::Error> {
+            self.note(connection, connection.first());
+            Ok(())
+        }
+
+        fn data(&mut self, (): (), of: &Connection, chunk: &Chunk<'_>) -> Result<(), Self::Error> {
+            self.note(of, chunk);
+            Ok(())
+        }
+
+        fn ended(&mut self, (): (), of: &Connection, end: &End) -> Result<(), Self::Error> {
+            self.note(of, end);
+            Ok(())
+        }
+
+        fn closed(&mut self, (): (), report: &Report) -> Result<(), Self::Error> {
+            let key = format!("{:?}", report.ends.iter().min());
+            self.0.entry(key).or_default().push(format!("{report:?}"));
+            Ok(())
+        }
+    }
+
+    proptest! {
+        /// How many share the shards says nothing of what comes out, also where those that are awake are few.
+        #[test]
+        fn whoever_has_the_shards_tells_the_same(
+            steps in prop::collection::vec((0..300u32, any::<bool>(), 0..6u8), 1..1500),
+            awake in prop::sample::select(vec![0, 64, 256, 1 << 17]),
+        ) {
+            let mut next: BTreeMap<(u32, bool), u32> = BTreeMap::new();
+            let arrivals: Vec<Arrival<'static>> = (1..).zip(&steps).map(|(n, &(pair, back, what))| {
+                let seq = *next.get(&(pair, back)).unwrap_or(&100);
+                let ack = *next.get(&(pair, !back)).unwrap_or(&100);
+                let (flags, bytes): (_, &[u8]) = match what {
+                    0 => (SYN, b""),
+                    1 => (SYN | ACK, b""),
+                    2 => (ACK | TcpFlags::FIN, b""),
+                    3 => (ACK, b""),
+                    _ => (ACK, b"some"),
+                };
+                let takes = bytes.len() as u32 + u32::from(what < 3);
+                next.insert((pair, back), seq + takes);
+                let ends = (pair + 10, pair + 1000);
+                let (src, dst) = if back { (ends.1, ends.0) } else { ends };
+                let payload = Payload { bytes, len: bytes.len() as u32 };
+                let body = Body::Tcp(Segment { seq, ack, flags, window: 0, payload });
+                let ends = Ends::V4 { src, dst };
+                let vlans = VlanIds::NONE;
+                let datagram = Datagram { ends, protocol: 6, src_port: 9, dst_port: 9, vlans, body };
+                Arrival::new(Source::new(Timestamp::new(n, 0), n as u64, 1), n as u64, 1, &datagram)
+            }).collect();
+            let config = Config { awake, ..Config::default() };
+            let told = |of: usize| {
+                let mut told = Told::default();
+                for part in 0..of {
+                    let mut shards = Shards::part(config, part, of);
+                    for arrival in arrivals.iter().filter(|arrival| arrival.shard() % of == part) {
+                        let Ok(taken) = shards.handle_usual(arrival, &mut told);
+                        if !taken {
+                            let Ok(()) = shards.handle(arrival, &mut told);
+                        }
+                    }
+                    let Ok(()) = shards.finish(&mut told);
+                }
+                told.0
+            };
+            let alone = told(1);
+            prop_assert!(!alone.is_empty());
+            for of in [2, 3, 64] {
+                prop_assert_eq!(&alone, &told(of));
+            }
+        }
     }
 }
