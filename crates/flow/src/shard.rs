@@ -414,7 +414,7 @@ impl<H: Copy> Shard<H> {
 
     /// A connection that is over now, or was so before (`was_settled`), was given what is next in it.
     #[inline(always)]
-    pub(crate) fn is_over<S: Sink<Handle = H>>(
+    pub(crate) fn note_over<S: Sink<Handle = H>>(
         &mut self,
         lives: &mut Lives<H>,
         index: u32,

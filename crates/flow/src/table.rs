@@ -1,9 +1,9 @@
 //! The connections of a shard, by key and by age.
 //!
-//! Each has a slot of 40 bytes, by whose number it is known. What else there is of it is kept
-//! beside, awake (of TCP among all that are, `lives.rs`) or asleep: awake as the engine works with it, 128 bytes or, of TCP, 192, and 264 beside where it is told in full; asleep
-//! in a fixed shape of 64 bytes where it is an ordinary TCP connection that is over (`short.rs`), else in the
-//! fewest bytes that it can be put down in, 23 to 64 in an ordinary capture (`entry.rs`, `tcp/asleep.rs`). It
+//! Each has a slot of 40 bytes, by whose number it is known. What else there is of it is kept beside, awake or asleep: awake
+//! as the engine works with it, 128 bytes or, of TCP, 192 among those of other shards (`lives.rs`), and 264 beside where it
+//! is told in full; asleep in a fixed shape of 64 bytes where it is an ordinary TCP connection that is over (`short.rs`),
+//! else in the fewest bytes that it can be put down in, 23 to 64 in an ordinary capture (`entry.rs`, `tcp/asleep.rs`). It
 //! comes back as it was, so that nothing but memory hangs on which of them sleep.
 
 mod ages;

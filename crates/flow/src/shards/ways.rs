@@ -196,7 +196,7 @@ impl<H: Copy> Shards<H> {
             let end = End { side, flag: EndFlag::Fin, source: label.source.again() };
             sink.ended(entry.handle, &entry.connection, &end)?;
             if let Some((shard, lives)) = self.at(label.hash) {
-                shard.closes::<TIMED>(lives, index);
+                shard.note_closing::<TIMED>(lives, index);
             }
         }
         if !over {
@@ -206,7 +206,7 @@ impl<H: Copy> Shards<H> {
                 "whoever may go on, and is awake with nothing held, is active"
             );
         } else if let Some((shard, lives)) = self.at(label.hash) {
-            shard.is_over(lives, index, was_settled, sink)?;
+            shard.note_over(lives, index, was_settled, sink)?;
         }
         Ok(Taken::Done)
     }
@@ -222,7 +222,7 @@ impl<H: Copy> Shards<H> {
 impl<H: Copy> Shard<H> {
     /// A connection has ended one of its directions, and was [next](Shards::take_next) to do so.
     #[inline(always)]
-    fn closes<const TIMED: bool>(&mut self, lives: &mut Lives<H>, index: u32) {
+    fn note_closing<const TIMED: bool>(&mut self, lives: &mut Lives<H>, index: u32) {
         self.table.fetch_slot(index);
         if TIMED && let Some(timeouts) = self.told_time() {
             self.look_after(lives, index, timeouts.closing);
