@@ -17,6 +17,8 @@ import sys
 ALL = 3  # ETH_P_ALL: packet(7)
 OUTGOING = 4  # PACKET_OUTGOING
 LATE = 3  # so many segments later
+SOON = 0.005  # seconds without a frame, after which those that are late come
+AT_END = 0.2  # the same, after which none is waited for any more
 
 
 def interface(name):
@@ -115,12 +117,18 @@ def forward(what, left, right, *rest):
         trouble = Trouble(interface(rest[0]), never=(0, 5, 6), up_to=int(rest[1]))
         outputs = {left: [right, trouble], right: [left, trouble]}
     print("forwarding")
+    sources, quiet = [left, right, sys.stdin], SOON
     while True:
-        ready, _, _ = select.select([left, right, sys.stdin], [], [], 0.005)
-        if not ready or sys.stdin in ready:
+        ready, _, _ = select.select(sources, [], [], quiet)
+        if not ready:
             trouble.send_late()
+            if sys.stdin not in sources:
+                break
         if sys.stdin in ready:
-            break
+            # What ended the last connection may still stand in the queues, or be on its way.
+            ready.remove(sys.stdin)
+            sources.remove(sys.stdin)
+            quiet = AT_END
         for source in ready:
             frame, (_, _, kind, *_) = source.recvfrom(65536)
             if kind != OUTGOING:
